@@ -1,0 +1,111 @@
+//! When a fresh token is refused too: stop, and until when (D12, R9).
+
+use crate::clock::Timestamp;
+use std::time::Duration;
+
+/// Renewals that a refusal may force within [`WINDOW`].
+pub const FORCED_PER_WINDOW_MAX: usize = 6;
+/// Over which forced renewals are counted.
+pub const WINDOW: Duration = Duration::from_secs(3600);
+/// Shortest time between two forced renewals.
+pub const FORCED_GAP: Duration = Duration::from_secs(30);
+/// For how long renewals stop when a token born of a forced renewal is refused as well; doubles
+/// with every repetition up to [`WINDOW`].
+pub const OPEN_FIRST: Duration = Duration::from_secs(300);
+
+/// The renewals of a grant that a refusal by the resource forced. Kept in the record, so that every
+/// process counts the same ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Breaker {
+    /// When each of the last forced renewals was begun; oldest first, bounded.
+    pub forced: Vec<Timestamp>,
+    /// Whether the held token was born of a forced renewal.
+    pub born_forced: bool,
+    /// How often in a row a token born of a forced renewal was refused as well.
+    pub streak: u8,
+}
+
+impl Breaker {
+    /// Whether a refusal may force a renewal now; if not, from when on.
+    ///
+    /// `accepted` tells that the resource took the refused token before: then the refusal is news,
+    /// and says nothing against renewing.
+    pub fn permits(&self, accepted: bool, now: Timestamp) -> Result<(), Timestamp> {
+        let last = self.forced.last().copied();
+        let gap_ends = last.map(|at| at.plus(FORCED_GAP));
+        let open_ends = match last {
+            Some(at) if self.born_forced && !accepted => Some(at.plus(open_for(self.streak))),
+            _ => None,
+        };
+        let recent = self.forced.iter().filter(|at| now.since(**at) < WINDOW).count();
+        let window_ends = (recent >= FORCED_PER_WINDOW_MAX)
+            .then(|| self.forced[self.forced.len() - FORCED_PER_WINDOW_MAX].plus(WINDOW));
+        match [gap_ends, open_ends, window_ends].into_iter().flatten().max() {
+            Some(until) if until > now => Err(until),
+            _ => Ok(()),
+        }
+    }
+
+    /// The breaker after a forced renewal is begun.
+    #[must_use]
+    pub fn forced_at(&self, accepted: bool, now: Timestamp) -> Self {
+        let mut forced = self.forced.clone();
+        forced.push(now);
+        let excess = forced.len().saturating_sub(FORCED_PER_WINDOW_MAX);
+        forced.drain(..excess);
+        let streak = if self.born_forced && !accepted { self.streak.saturating_add(1) } else { 0 };
+        Self { forced, born_forced: true, streak }
+    }
+
+    /// The breaker after a renewal that the clock asked for.
+    #[must_use]
+    pub fn renewed_in_time(&self) -> Self {
+        // The streak stays: a resource that refuses everything does so for scheduled tokens too.
+        Self { born_forced: self.born_forced && self.streak > 0, ..self.clone() }
+    }
+}
+
+fn open_for(streak: u8) -> Duration {
+    OPEN_FIRST.saturating_mul(1 << streak.min(8)).min(WINDOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(secs: u64) -> Timestamp {
+        Timestamp::from_secs(1_000_000 + secs)
+    }
+
+    #[test]
+    fn r9_a_resource_that_refuses_everything_gets_few_renewals() {
+        let (mut breaker, mut renewals) = (Breaker::default(), 0);
+        for second in 0..1800 {
+            if breaker.permits(false, at(second)).is_ok() {
+                breaker = breaker.forced_at(false, at(second));
+                renewals += 1;
+            }
+        }
+        assert!(renewals <= 4, "{renewals}");
+    }
+
+    #[test]
+    fn a_token_that_was_taken_before_may_be_renewed_after_the_gap() {
+        let breaker = Breaker::default().forced_at(true, at(0));
+        assert_eq!(breaker.permits(true, at(29)), Err(at(30)));
+        assert_eq!(breaker.permits(true, at(30)), Ok(()));
+        assert_eq!(breaker.permits(false, at(30)), Err(at(300)));
+    }
+
+    #[test]
+    fn d12_no_resource_forces_more_than_six_renewals_an_hour() {
+        let (mut breaker, mut renewals) = (Breaker::default(), 0);
+        for second in 0..3600 {
+            if breaker.permits(true, at(second)).is_ok() {
+                breaker = breaker.forced_at(true, at(second));
+                renewals += 1;
+            }
+        }
+        assert_eq!(renewals, FORCED_PER_WINDOW_MAX);
+    }
+}

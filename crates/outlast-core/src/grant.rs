@@ -1,0 +1,269 @@
+//! What a person or service allowed us to do, and how it stands.
+
+use crate::breaker::Breaker;
+use crate::clock::Timestamp;
+use crate::error::{Advice, Code};
+use crate::secret::Secret;
+use crate::token::{Generation, TokenSet};
+use std::fmt;
+
+/// Longest name of a grant, in bytes.
+pub const GRANT_NAME_BYTES_MAX: usize = 64;
+
+/// The name of a grant: letters, digits, `-`, `_` and `.`, not starting with `-` or `.`.
+///
+/// Names become paths, header values and environment variables, so anything else is refused here
+/// once instead of being escaped in each of those places.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GrantId(String);
+
+impl GrantId {
+    /// Parses a name; the error says what is wrong with it.
+    pub fn parse(name: &str) -> Result<Self, &'static str> {
+        let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() {
+            Err("a grant's name is empty")
+        } else if name.len() > GRANT_NAME_BYTES_MAX {
+            Err("a grant's name is longer than 64 bytes")
+        } else if name.starts_with(['-', '.']) {
+            Err("a grant's name starts with '-' or '.'")
+        } else if !name.chars().all(ok) {
+            Err("a grant's name has a character other than letters, digits, '-', '_' and '.'")
+        } else {
+            Ok(Self(name.to_owned()))
+        }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How the client proves who it is at the token endpoint (RFC 6749 2.3, OpenID Connect Core 9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// `client_secret_basic`: form-encoded, then in the Authorization field (RFC 6749 2.3.1).
+    Basic(Secret),
+    /// `none`: a public client sends its id alone.
+    None,
+    /// `client_secret_post`: in the form.
+    Post(Secret),
+}
+
+/// What the configuration says of a grant. Not stored with the tokens: a rotated client secret
+/// takes effect at once, and a secret from the environment never reaches the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The grant's name.
+    pub id: GrantId,
+    /// RFC name of the grant type, a row of the strategy table.
+    pub grant_type: String,
+    /// Which authorization server issued the tokens: its issuer or token endpoint. Tokens of one
+    /// server are never sent to another.
+    pub authorization_server: String,
+    /// The client's identifier there.
+    pub client_id: String,
+    /// How the client authenticates.
+    pub client_auth: ClientAuth,
+    /// The scope asked for, and asked for again at every renewal.
+    pub scope: Vec<String>,
+    /// RFC 8707 resource indicator, sent at every renewal too.
+    pub resource: Option<String>,
+}
+
+impl Terms {
+    /// Tells these terms from others, client secret included; kept nowhere but inside the seal.
+    pub fn fingerprint(&self) -> u64 {
+        let (method, secret) = match &self.client_auth {
+            ClientAuth::Basic(secret) => ("basic", secret.expose()),
+            ClientAuth::None => ("none", ""),
+            ClientAuth::Post(secret) => ("post", secret.expose()),
+        };
+        let resource = self.resource.as_deref().unwrap_or_default();
+        let scope = self.scope.join(" ");
+        let parts = [&self.grant_type, &self.authorization_server, &self.client_id, method, secret, &scope, resource];
+        crate::freshness::hash(parts.join("\u{0}").as_bytes())
+    }
+}
+
+/// Why a grant waits for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The server refuses the grant: expired, revoked or unknown.
+    Dead,
+    /// A renewal's answer was lost and the server refuses the token it was sent with.
+    LostRotation,
+    /// There never was a token set, and the grant type needs a person to get one.
+    NeverGranted,
+    /// The access token has ended and there is no refresh token to renew it with.
+    NotRenewable,
+    /// The server wants the person to prove more (RFC 9470 and kin).
+    StepUp,
+}
+
+impl Cause {
+    /// The code that tells of it.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::LostRotation => Code::LostRotation,
+            Self::Dead | Self::NeverGranted | Self::NotRenewable | Self::StepUp => Code::NeedsUser,
+        }
+    }
+
+    /// What happened, as part of a sentence about the grant.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Dead => "the authorization server refuses it: it is expired or revoked",
+            Self::LostRotation => "the answer to a renewal was lost and the server refuses the token it was sent with",
+            Self::NeverGranted => "nobody has signed in for it yet",
+            Self::NotRenewable => "its access token has ended and there is no refresh token to renew it with",
+            Self::StepUp => "the authorization server wants the person to sign in again",
+        }
+    }
+}
+
+/// How a grant stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A renewal failed; none is tried before `until`, by any process.
+    CoolingDown {
+        /// When the next attempt may be made.
+        until: Timestamp,
+    },
+    /// Nothing stands in the way of serving and renewing.
+    Live,
+    /// Only a person can revive it.
+    Parked {
+        /// Why.
+        cause: Cause,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A refresh token is being spent, or was when its holder died: what became of it is in doubt
+    /// until a definite answer.
+    Renewing {
+        /// When the attempt was begun.
+        since: Timestamp,
+        /// How many attempts have been begun since the last definite answer; from 1.
+        attempt: u8,
+    },
+}
+
+/// The last thing that went wrong with a grant, for `status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What kind.
+    pub code: Code,
+    /// When.
+    pub at: Timestamp,
+    /// In words that hold no secret.
+    pub detail: String,
+}
+
+/// A grant as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Its name.
+    pub id: GrantId,
+    /// RFC name of the grant type it was made with.
+    pub grant_type: String,
+    /// The authorization server its tokens come from, as in [`Terms::authorization_server`].
+    pub authorization_server: String,
+    /// The client the tokens were issued to.
+    pub client_id: String,
+    /// Whose grant it is, where known; pinned, so that no other account can take its place.
+    pub subject: Option<String>,
+    /// Names the token set.
+    pub generation: Generation,
+    /// What it holds; a grant that can mint without a person may hold nothing yet.
+    pub tokens: Option<TokenSet>,
+    /// How it stands.
+    pub standing: Standing,
+    /// Failed attempts since the last success; outside [`Standing`], which every attempt replaces.
+    pub failures: u8,
+    /// Whether a refresh token was sent whose fate is not known: its refusal then means that the
+    /// answer which replaced it was lost.
+    pub in_doubt: bool,
+    /// Renewals that a refusal by the resource asked for, and what became of them.
+    pub breaker: Breaker,
+    /// When the grant itself ends, where known.
+    pub ends_at: Option<Timestamp>,
+    /// When the last renewal succeeded.
+    pub renewed_at: Option<Timestamp>,
+    /// The last thing that went wrong.
+    pub trouble: Option<Trouble>,
+    /// Fingerprint of the terms the last attempt was made under: a cool-down for a mistake in the
+    /// configuration ends when the configuration changes.
+    pub terms_fingerprint: u64,
+}
+
+impl Grant {
+    /// A grant under these terms that holds nothing yet.
+    pub fn empty(terms: &Terms) -> Self {
+        Self {
+            id: terms.id.clone(),
+            grant_type: terms.grant_type.clone(),
+            authorization_server: terms.authorization_server.clone(),
+            client_id: terms.client_id.clone(),
+            subject: None,
+            generation: Generation(0),
+            tokens: None,
+            standing: Standing::Live,
+            failures: 0,
+            in_doubt: false,
+            breaker: Breaker::default(),
+            ends_at: None,
+            renewed_at: None,
+            trouble: None,
+            terms_fingerprint: 0,
+        }
+    }
+
+    /// This grant as it stands under these terms: a pause for a mistake in the configuration ends
+    /// when the configuration changes.
+    #[must_use]
+    pub fn under(self, terms: &Terms) -> Self {
+        let mended = matches!(self.standing, Standing::CoolingDown { .. })
+            && self.terms_fingerprint != terms.fingerprint()
+            && self.trouble.as_ref().is_some_and(|trouble| trouble.code.advice() == Advice::FixConfig);
+        if mended { Self { standing: Standing::Live, failures: 0, ..self } } else { self }
+    }
+
+    /// This grant with a token set that a person or an import brought: one generation on, live,
+    /// and cleared of old troubles.
+    #[must_use]
+    pub fn granted(&self, terms: &Terms, tokens: TokenSet) -> Self {
+        Self {
+            generation: self.generation.next(),
+            tokens: Some(tokens),
+            subject: self.subject.clone(),
+            ..Self::empty(terms)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f64_names_that_could_escape_a_path_or_a_header_are_refused() {
+        for name in ["", "../x", "a/b", "a b", "a\r\nb", "a\0", "-rf", ".hidden", "é", &"x".repeat(65)] {
+            assert!(GrantId::parse(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn ordinary_names_are_taken() {
+        for name in ["crm", "gh-app", "notion_mcp", "a.b", "0", &"x".repeat(64)] {
+            assert_eq!(GrantId::parse(name).unwrap().as_str(), name);
+        }
+    }
+}

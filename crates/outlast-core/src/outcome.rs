@@ -1,0 +1,63 @@
+//! What a token request came to, for [`crate::settle`].
+
+use crate::classify::{EndpointKind, Evidence, Quirks, Verdict, classify};
+use crate::token_response::read_token_response;
+use crate::wire::{Answer, Fault, Reply, TokenResponse};
+
+/// What a token request came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It may have been carried out, and no answer says so: the refresh token may be spent.
+    InDoubt {
+        /// In words without secrets.
+        detail: String,
+    },
+    /// The server answered and gave no token.
+    Refused(Verdict, Evidence),
+    /// A new token set.
+    Renewed(TokenResponse),
+    /// Nothing reached the server's token logic: nothing is spent.
+    Unsent(Fault),
+}
+
+/// Reads the answer to a token request (behaviour table of token endpoint replies).
+pub fn judge(answer: &Answer, quirks: &Quirks) -> Outcome {
+    match answer {
+        Answer::Unsent(fault) => Outcome::Unsent(*fault),
+        Answer::Lost(fault) => Outcome::InDoubt { detail: describe(*fault).to_owned() },
+        Answer::Complete(reply) => judge_reply(reply, quirks),
+    }
+}
+
+fn judge_reply(reply: &Reply, quirks: &Quirks) -> Outcome {
+    if (200..300).contains(&reply.status)
+        && let Some(response) = read_token_response(reply)
+    {
+        return Outcome::Renewed(response);
+    }
+    let judgement = classify(EndpointKind::Token, reply.status, &reply.headers, &reply.body, quirks);
+    match (reply.status, judgement.verdict) {
+        // The server began to work on the request and broke: it may have rotated (F32, D4).
+        (
+            408 | 500 | 502 | 503 | 504,
+            Verdict::Transient { retry_after: None } | Verdict::Unknown | Verdict::NotAuth,
+        ) => Outcome::InDoubt { detail: format!("the server answered {}", reply.status) },
+        // A success that holds no token and no error: a page of a portal, or an empty body (F34).
+        (200..=299, Verdict::NotAuth | Verdict::Unknown) => {
+            Outcome::Refused(Verdict::Transient { retry_after: None }, judgement.evidence)
+        }
+        (_, verdict) => Outcome::Refused(verdict, judgement.evidence),
+    }
+}
+
+/// A fault in words.
+pub fn describe(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Broken => "the connection broke before the whole answer arrived",
+        Fault::Connect => "no connection could be made",
+        Fault::Insecure => "the address is neither https nor on loopback",
+        Fault::Timeout => "no answer arrived in time",
+        Fault::Tls => "no secure connection could be agreed on",
+        Fault::TooLarge => "the answer was larger than 256 KiB",
+    }
+}

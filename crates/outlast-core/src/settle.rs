@@ -1,0 +1,140 @@
+//! What an attempt leaves behind: the second of the two decisions, and the note made before it.
+
+use crate::classify::Verdict;
+use crate::clock::Timestamp;
+use crate::error::Code;
+use crate::freshness::back_off;
+use crate::grant::{Cause, Grant, Standing, Terms, Trouble};
+use crate::outcome::{Outcome, describe};
+use crate::plan::{Ask, By, nearly_due};
+use crate::strategy::{Renewal, Rotation, Strategy};
+use crate::token::TokenSet;
+use crate::wire::{Fault, TokenResponse};
+use std::time::Duration;
+
+/// How long a refusal that only a change of the configuration can mend is not tried again (F37).
+pub const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// Longest pause a server can ask for (F31).
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// The record as it must stand on disk before the first byte of a renewal is sent (D1): whoever
+/// finds it knows that a refresh token may be spent.
+#[must_use]
+pub fn begin(grant: &Grant, terms: &Terms, ask: Ask, now: Timestamp) -> Grant {
+    let (attempt, crashed) = match grant.standing {
+        Standing::Renewing { attempt, .. } => (attempt.saturating_add(1), true),
+        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } => (1, false),
+    };
+    let breaker = match ask.rejected.map(|rejected| rejected.by) {
+        Some(By::Resource { accepted }) if !nearly_due(grant, now) => grant.breaker.forced_at(accepted, now),
+        Some(By::Resource { .. } | By::Person) | None => grant.breaker.renewed_in_time(),
+    };
+    Grant {
+        standing: Standing::Renewing { since: now, attempt },
+        in_doubt: grant.in_doubt || crashed,
+        breaker,
+        terms_fingerprint: terms.fingerprint(),
+        ..grant.clone()
+    }
+}
+
+/// The record after an attempt. Never erases a held token set.
+#[must_use]
+pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timestamp) -> Grant {
+    match outcome {
+        Outcome::InDoubt { detail } => in_doubt(grant, strategy, detail, now),
+        Outcome::Refused(verdict, evidence) => {
+            let found = format!("{}: {}", evidence.place, evidence.found);
+            refused(grant, strategy, &verdict, found, now)
+        }
+        Outcome::Renewed(response) => renewed(grant, response, now),
+        Outcome::Unsent(Fault::Insecure) => {
+            pause(grant, MISCONFIGURED_PAUSE, Code::InsecureAddress, describe(Fault::Insecure).to_owned(), now)
+        }
+        Outcome::Unsent(fault) => passing(grant, None, Code::ServerUnreachable, describe(fault).to_owned(), now),
+    }
+}
+
+fn renewed(grant: &Grant, response: TokenResponse, now: Timestamp) -> Grant {
+    // The life counts from the start of the request, which the note of intent recorded.
+    let started = match grant.standing {
+        Standing::Renewing { since, .. } => since,
+        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } => now,
+    };
+    let ends_at = response.refresh_expires_in.map(|life| started.plus(life)).or(grant.ends_at);
+    let tokens = match &grant.tokens {
+        Some(held) => held.renewed_by(response, started),
+        None => TokenSet::first(response, started),
+    };
+    Grant {
+        generation: grant.generation.next(),
+        tokens: Some(tokens),
+        standing: Standing::Live,
+        failures: 0,
+        in_doubt: false,
+        ends_at,
+        renewed_at: Some(now),
+        ..grant.clone()
+    }
+}
+
+fn in_doubt(grant: &Grant, strategy: &Strategy, detail: String, now: Timestamp) -> Grant {
+    match strategy.rotation {
+        // Nothing is spent by minting anew: an answer that was lost is an outage like any other.
+        Rotation::None => passing(grant, None, Code::ServerUnreachable, detail, now),
+        Rotation::Possible => {
+            let attempt = match grant.standing {
+                Standing::Renewing { attempt, .. } => attempt,
+                Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } => 1,
+            };
+            let standing = Standing::Renewing { since: now, attempt };
+            Grant { standing, in_doubt: true, ..failed(grant, Code::InDoubt, detail, now) }
+        }
+    }
+}
+
+fn refused(grant: &Grant, strategy: &Strategy, verdict: &Verdict, found: String, now: Timestamp) -> Grant {
+    match verdict {
+        Verdict::GrantDead if strategy.renewal == Renewal::Refresh => {
+            let cause = if grant.in_doubt { Cause::LostRotation } else { Cause::Dead };
+            park(grant, cause, found, now)
+        }
+        Verdict::StepUpRequired(_) => park(grant, Cause::StepUp, found, now),
+        Verdict::ClientMisconfigured
+        | Verdict::GrantDead
+        | Verdict::InsufficientScope { .. }
+        | Verdict::PermissionDenied => pause(grant, MISCONFIGURED_PAUSE, Code::ClientMisconfigured, found, now),
+        Verdict::RateLimited { retry_after } | Verdict::Transient { retry_after } => {
+            passing(grant, *retry_after, Code::ServerUnreachable, found, now)
+        }
+        // Nothing a token endpoint should say to a renewal: keep everything and try again later.
+        Verdict::AccessTokenExpired
+        | Verdict::AccessTokenInvalid
+        | Verdict::AuthorizationPending
+        | Verdict::DpopNonceRequired { .. }
+        | Verdict::NotAuth
+        | Verdict::SlowDown
+        | Verdict::Unknown => passing(grant, None, Code::ServerMisbehaved, found, now),
+    }
+}
+
+fn passing(grant: &Grant, retry_after: Option<Duration>, code: Code, detail: String, now: Timestamp) -> Grant {
+    let own = back_off(&grant.id, grant.failures.saturating_add(1));
+    pause(grant, retry_after.unwrap_or(own).min(RETRY_AFTER_MAX).max(own), code, detail, now)
+}
+
+fn pause(grant: &Grant, pause: Duration, code: Code, detail: String, now: Timestamp) -> Grant {
+    Grant { standing: Standing::CoolingDown { until: now.plus(pause) }, ..failed(grant, code, detail, now) }
+}
+
+fn park(grant: &Grant, cause: Cause, detail: String, now: Timestamp) -> Grant {
+    Grant { standing: Standing::Parked { cause, since: now }, ..failed(grant, cause.code(), detail, now) }
+}
+
+fn failed(grant: &Grant, code: Code, detail: String, now: Timestamp) -> Grant {
+    Grant {
+        failures: grant.failures.saturating_add(1),
+        trouble: Some(Trouble { code, at: now, detail }),
+        ..grant.clone()
+    }
+}

@@ -1,0 +1,153 @@
+//! The store port: where grants are kept, and the exclusive right to change one.
+
+use crate::BoxFuture;
+use crate::error::Code;
+use crate::grant::{Grant, GrantId};
+use crate::token::Generation;
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Tells holders of a lease apart: rises with every holder that writes, so that the write of an
+/// earlier one is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fence(pub u64);
+
+/// The exclusive right to spend a grant's refresh token and to change its record. Not `Clone`;
+/// dropping it gives it back, and so does the death of the process.
+pub struct Lease {
+    grant: GrantId,
+    fence: AtomicU64,
+    _held: Box<dyn Any + Send + Sync>,
+}
+
+impl Lease {
+    /// Made by a store, around whatever it holds while the lease lasts. `fence` is the epoch that
+    /// the record carries now.
+    pub fn new(grant: GrantId, fence: Fence, held: impl Any + Send + Sync) -> Self {
+        Self { grant, fence: AtomicU64::new(fence.0), _held: Box::new(held) }
+    }
+
+    /// Whose lease it is.
+    pub fn grant(&self) -> &GrantId {
+        &self.grant
+    }
+
+    /// The epoch that the next write must find in the record.
+    pub fn fence(&self) -> Fence {
+        Fence(self.fence.load(Ordering::Acquire))
+    }
+
+    /// For stores: the write was made, and the record now carries this epoch.
+    pub fn advance(&self, fence: Fence) {
+        self.fence.store(fence.0, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lease({}, {})", self.grant, self.fence().0)
+    }
+}
+
+/// What can go wrong with a store. Each says whose fault it is and how it is mended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another holder has the lease and did not give it back in time.
+    Busy {
+        /// The grant.
+        grant: GrantId,
+    },
+    /// What is on disk is not what was written.
+    Corrupt {
+        /// What was found, without contents.
+        detail: String,
+    },
+    /// The record has moved on since it was read: somebody else wrote. Look again.
+    Fenced {
+        /// The grant.
+        grant: GrantId,
+    },
+    /// A folder or file is open to others, or belongs to somebody else.
+    Insecure {
+        /// What is wrong.
+        detail: String,
+        /// The command that mends it.
+        mend: String,
+    },
+    /// The sealing key cannot be had.
+    KeyUnavailable {
+        /// Why.
+        detail: String,
+        /// What to do.
+        mend: String,
+    },
+    /// The store was written by a newer version.
+    TooNew {
+        /// Its schema.
+        found: u32,
+        /// The newest this version knows.
+        known: u32,
+    },
+    /// Nothing can be written: the disk is full, failing or read-only.
+    Unwritable {
+        /// What the system said.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    /// Its code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Busy { .. } | Self::Fenced { .. } => Code::StoreBusy,
+            Self::Corrupt { .. } => Code::StoreCorrupt,
+            Self::Insecure { .. } => Code::StoreInsecure,
+            Self::KeyUnavailable { .. } => Code::KeyUnavailable,
+            Self::TooNew { .. } => Code::StoreTooNew,
+            Self::Unwritable { .. } => Code::StoreUnwritable,
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy { grant } => write!(f, "another process holds the lease of grant {grant}; try again"),
+            Self::Corrupt { detail } => write!(f, "the store is damaged: {detail}"),
+            Self::Fenced { grant } => write!(f, "the record of grant {grant} was changed by another process"),
+            Self::Insecure { detail, mend } => write!(f, "{detail}; run: {mend}"),
+            Self::KeyUnavailable { detail, mend } => write!(f, "the sealing key is not available: {detail}; {mend}"),
+            Self::TooNew { found, known } => write!(
+                f,
+                "the store has schema {found}, this version knows {known}: use the newer outlast that wrote it"
+            ),
+            Self::Unwritable { detail } => write!(f, "the store cannot be written: {detail}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// Keeps grants.
+pub trait TokenStore: Send + Sync {
+    /// The names of all grants that are kept.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<GrantId>, StoreError>>;
+    /// The record of one grant, if there is one.
+    fn load<'a>(&'a self, id: &'a GrantId) -> BoxFuture<'a, Result<Option<Grant>, StoreError>>;
+    /// Waits at most `patience` for the exclusive right to change a grant.
+    fn lease<'a>(&'a self, id: &'a GrantId, patience: Duration) -> BoxFuture<'a, Result<Lease, StoreError>>;
+    /// Writes `next` if the record still has generation `expected` (zero: no record) and the
+    /// lease's fence; returns once it survives a power cut. Otherwise [`StoreError::Fenced`], and
+    /// nothing is changed.
+    fn commit<'a>(
+        &'a self,
+        lease: &'a Lease,
+        expected: Generation,
+        next: &'a Grant,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Removes the record, under the same conditions. What was in it is kept aside, sealed.
+    fn forget<'a>(&'a self, lease: &'a Lease, expected: Generation) -> BoxFuture<'a, Result<(), StoreError>>;
+}

@@ -1,0 +1,1 @@
+//! Makes bytes durable; cannot open a socket. Not an API boundary; use `outlast`.

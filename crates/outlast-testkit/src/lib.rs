@@ -1,0 +1,1 @@
+//! For tests only: simulated clock, fault injection, the contract suites and the tidy test.
