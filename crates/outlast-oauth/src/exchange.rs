@@ -1,0 +1,206 @@
+//! One exchange with an authorization server: the hardened client under the token endpoint and
+//! discovery. Says exactly what is known of a request's fate, for a refresh token hangs on it.
+
+use crate::address;
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue};
+use outlast_core::wire::{Answer, Fault, Reply};
+use reqwest::{Client, Request, Response};
+use std::error::Error;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+use url::Url;
+
+/// Largest body that is read, in bytes.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Largest sum of the header fields that is taken, in bytes.
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Most header fields that are taken.
+const HEADER_FIELDS_MAX: usize = 100;
+
+/// How long an exchange may take. The default is what everything but tests uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For resolving the name, connecting and agreeing on TLS; at most half of `total` is used, so
+    /// that running out of `total` always means the connection was there.
+    pub connect: Duration,
+    /// For the whole exchange, to the last byte of the answer.
+    pub total: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), total: Duration::from_secs(20) }
+    }
+}
+
+/// The clients, built when first needed: loading the machine's trusted roots takes longer than a
+/// whole `outlast token` with a fresh token may.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    limits: Limits,
+    /// For http on loopback: knows no roots, so that it also works on a machine without any.
+    plain: OnceCell<Client>,
+    secure: OnceCell<Client>,
+}
+
+impl Exchange {
+    /// Builds nothing yet.
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Sends the request that `prepare` completes, once, and reads the answer whole.
+    pub(crate) async fn send(&self, address: &str, prepare: impl FnOnce(Url) -> Option<Request>) -> Answer {
+        let Ok(url) = address::check(address) else { return Answer::Unsent(Fault::Insecure) };
+        let client = match self.client(&url).await {
+            Ok(client) => client,
+            Err(fault) => return Answer::Unsent(fault),
+        };
+        let Some(mut request) = prepare(url) else { return Answer::Unsent(Fault::Broken) };
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        match timeout(self.limits.total, converse(client, request)).await {
+            Ok(answer) => answer,
+            // Connecting has the shorter limit, so the request was at least begun.
+            Err(_elapsed) => Answer::Lost(Fault::Timeout),
+        }
+    }
+
+    async fn client(&self, url: &Url) -> Result<&Client, Fault> {
+        let secure = url.scheme() == "https";
+        let cell = if secure { &self.secure } else { &self.plain };
+        let limits = self.limits;
+        // Not kept when it fails: the roots may be readable the next time.
+        cell.get_or_try_init(|| async move {
+            // Off the worker thread: it reads and parses some hundred certificates.
+            let built = tokio::task::spawn_blocking(move || build(limits, secure)).await;
+            built.ok().and_then(Result::ok).ok_or(Fault::Tls)
+        })
+        .await
+    }
+}
+
+fn build(limits: Limits, secure: bool) -> reqwest::Result<Client> {
+    // An error says that a provider is installed already, by us or by the host program: fine.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let mut builder = Client::builder()
+        .user_agent(concat!("outlast/", env!("CARGO_PKG_VERSION")))
+        // A redirect would carry the form, refresh token and all, to wherever it points (F38).
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        // http_proxy in the environment would get the refresh token.
+        .no_proxy()
+        .retry(reqwest::retry::never())
+        // A connection for each exchange. Token requests are minutes apart, so a kept connection is
+        // mostly one the server is about to close, and a request that dies on it is a lost answer:
+        // a grant in doubt, to save one handshake a life.
+        .pool_max_idle_per_host(0)
+        // The framing of HTTP/1.1 is what `arrived_whole` reasons about, and one request per
+        // connection has no use for HTTP/2.
+        .http1_only()
+        .http1_max_headers(HEADER_FIELDS_MAX)
+        .connect_timeout(limits.connect.min(limits.total / 2))
+        // A name service cannot send the plain http that is allowed for this name elsewhere.
+        .resolve_to_addrs("localhost", &loopback.map(|address| SocketAddr::new(address, 0)))
+        .https_only(secure);
+    if !secure {
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build()
+}
+
+async fn converse(client: &Client, request: Request) -> Answer {
+    let mut response = match client.execute(request).await {
+        Ok(response) => response,
+        Err(error) => return failed(&error),
+    };
+    match read(&mut response).await {
+        Ok(body) => Answer::Complete(Reply {
+            status: response.status().as_u16(),
+            headers: std::mem::take(response.headers_mut()),
+            body,
+        }),
+        Err(fault) => Answer::Lost(fault),
+    }
+}
+
+/// What an error before the answer's head says of the request. The error itself is dropped: its
+/// text holds the whole address.
+fn failed(error: &reqwest::Error) -> Answer {
+    if error.is_connect() {
+        return Answer::Unsent(if is_tls(error) { Fault::Tls } else { Fault::Connect });
+    }
+    if error.is_builder() {
+        return Answer::Unsent(Fault::Broken);
+    }
+    Answer::Lost(if error.is_timeout() { Fault::Timeout } else { Fault::Broken })
+}
+
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    // An io::Error passes over what it wraps when it is asked for its source.
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    wrapped.is_some_and(|inner| is_tls(inner)) || error.source().is_some_and(is_tls)
+}
+
+async fn read(response: &mut Response) -> Result<Vec<u8>, Fault> {
+    check_head(response.headers())?;
+    let mut body = Vec::new();
+    loop {
+        let chunk = response.chunk().await;
+        match chunk.map_err(|error| if error.is_timeout() { Fault::Timeout } else { Fault::Broken })? {
+            None => break,
+            Some(chunk) => take(&mut body, &chunk)?,
+        }
+    }
+    if arrived_whole(response.status().as_u16(), response.headers(), &body) { Ok(body) } else { Err(Fault::Broken) }
+}
+
+fn take(body: &mut Vec<u8>, chunk: &Bytes) -> Result<(), Fault> {
+    if body.len() + chunk.len() > BODY_BYTES_MAX {
+        return Err(Fault::TooLarge);
+    }
+    body.extend_from_slice(chunk);
+    Ok(())
+}
+
+fn check_head(headers: &HeaderMap) -> Result<(), Fault> {
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum();
+    let encodings = headers.get_all(CONTENT_ENCODING).iter();
+    // We said we take no encoding; to decode one that came anyway is to open a bomb (F36).
+    let encoded = encodings.into_iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if size > HEADER_BYTES_MAX {
+        Err(Fault::TooLarge)
+    } else if encoded {
+        Err(Fault::Broken)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether the body that ended is known to be all of it. A length or chunks tell, and the client
+/// has checked them. Without either the body ends when the connection does, which a break does too
+/// (F03): then only a complete JSON object is known to be whole.
+fn arrived_whole(status: u16, headers: &HeaderMap, body: &[u8]) -> bool {
+    let codings = headers.get_all(TRANSFER_ENCODING);
+    let chunked = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    if codings.iter().next().is_some() {
+        // Any other coding would have to be decoded.
+        return codings.iter().all(chunked);
+    }
+    // 204 and 304 never have a body (RFC 9112 6.3).
+    headers.contains_key(CONTENT_LENGTH) || matches!(status, 204 | 304) || is_json_object(body)
+}
+
+fn is_json_object(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).is_ok()
+}

@@ -1,0 +1,26 @@
+//! A grant a person gave in a browser (RFC 6749 4.1). Renewed by its refresh token.
+
+use crate::request;
+use outlast_core::strategy::{Recovery, Redemption, Renewal, Rotation, Strategy, Unrenewable};
+use outlast_core::{Grant, GrantType, Provider, Terms};
+
+/// The row `authorization_code`.
+pub(super) struct AuthorizationCode;
+
+static STRATEGY: Strategy = Strategy {
+    grant_type: "authorization_code",
+    rfc: "RFC 6749 4.1",
+    renewal: Renewal::Refresh,
+    rotation: Rotation::Possible,
+    recovery: Recovery::User,
+};
+
+impl GrantType for AuthorizationCode {
+    fn strategy(&self) -> &'static Strategy {
+        &STRATEGY
+    }
+
+    fn renewal(&self, grant: &Grant, terms: &Terms, provider: &Provider) -> Result<Redemption, Unrenewable> {
+        request::refresh(grant, terms, provider)
+    }
+}

@@ -1,0 +1,22 @@
+//! THE STRATEGY TABLE: every grant type, and how each is renewed. A new one is a file here and a
+//! line in [`TABLE`].
+
+mod authorization_code;
+mod client_credentials;
+mod device_code;
+mod refresh_token;
+
+use outlast_core::GrantType;
+
+/// The grant types, sorted by name.
+pub static TABLE: &[&dyn GrantType] = &[
+    &authorization_code::AuthorizationCode,
+    &client_credentials::ClientCredentials,
+    &device_code::DeviceCode,
+    &refresh_token::RefreshToken,
+];
+
+/// The grant type of that name, as the configuration writes it.
+pub fn find(name: &str) -> Option<&'static dyn GrantType> {
+    TABLE.iter().copied().find(|grant_type| grant_type.strategy().grant_type == name)
+}

@@ -1,0 +1,48 @@
+//! Writes token requests: what all grant types have in common.
+
+use crate::client_authentication::authenticate;
+use outlast_core::strategy::{Redemption, Unrenewable};
+use outlast_core::wire::TokenRequest;
+use outlast_core::{Grant, Provider, Secret, Terms};
+use url::form_urlencoded;
+
+/// A token request of `grant_type` with its `own` parameters, the configured scope and resource,
+/// and the client's authentication. Parameters without a value are left out (RFC 6749 3.2).
+pub(crate) fn token_request(
+    grant_type: &'static str,
+    own: Vec<(&'static str, Secret)>,
+    terms: &Terms,
+    provider: &Provider,
+) -> TokenRequest {
+    let mut form = vec![("grant_type", Secret::new(grant_type))];
+    form.extend(own);
+    form.push(("scope", Secret::new(scope(terms))));
+    // RFC 8707 2.2: a renewal without it may bring a token for another audience.
+    form.push(("resource", Secret::new(terms.resource.as_deref().unwrap_or_default())));
+    let authorization = authenticate(terms, &mut form);
+    form.retain(|(_, value)| !value.is_empty());
+    TokenRequest { endpoint: provider.token_endpoint.clone(), form, authorization }
+}
+
+/// The refresh request of RFC 6749 6, the renewal of every grant type that holds a refresh token.
+pub(crate) fn refresh(grant: &Grant, terms: &Terms, provider: &Provider) -> Result<Redemption, Unrenewable> {
+    let held = grant.tokens.as_ref().and_then(|tokens| tokens.refresh.clone());
+    let refresh = held.filter(|token| !token.is_empty()).ok_or(Unrenewable::NoRefreshToken)?;
+    Ok(Redemption::Post(token_request("refresh_token", vec![("refresh_token", refresh)], terms, provider)))
+}
+
+/// The form as it is sent (`application/x-www-form-urlencoded`).
+pub(crate) fn form_body(form: &[(&'static str, Secret)]) -> String {
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in form {
+        body.append_pair(name, value.expose());
+    }
+    body.finish()
+}
+
+/// The configured scope and never more (RFC 6749 6): a wider one is asked of the person, not of
+/// the token endpoint.
+fn scope(terms: &Terms) -> String {
+    let words = terms.scope.iter().flat_map(|entry| entry.split_whitespace());
+    words.collect::<Vec<_>>().join(" ")
+}
