@@ -1,1 +1,64 @@
-//! Keeps OAuth credentials alive for as long as a task runs: renewal before expiry, one renewal for every caller, tokens that survive crashes.
+//! Keeps OAuth credentials alive for as long as a task runs.
+//!
+//! A [`Keeper`] holds grants. Ask it for an access token before every request: the fresh path takes
+//! no lock and does no IO; a token is renewed behind the callers before it expires, once for all
+//! callers of all processes, and what was renewed is on disk before anybody sees it.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use outlast::{Ask, ClientAuth, GrantId, GrantSettings, Server, Settings};
+//!
+//! let crm = GrantId::parse("crm")?;
+//! let keeper = Settings::new("/var/lib/agent/outlast")
+//!     .grant(GrantSettings {
+//!         id: crm.clone(),
+//!         grant_type: "client_credentials".to_owned(),
+//!         server: Server::Issuer("https://login.example.com".to_owned()),
+//!         client_id: "agent".to_owned(),
+//!         client_auth: ClientAuth::Basic(outlast::Secret::new("from your secret store")),
+//!         scope: vec!["api".to_owned()],
+//!         resource: None,
+//!         upstream: None,
+//!         quirks: String::new(),
+//!     })
+//!     .open()?;
+//! let _refresher = keeper.refresh_in_background();
+//!
+//! let grant = keeper.grant(&crm)?;
+//! let token = grant.access_token(Ask::default()).await?;
+//! println!("good until {:?}", token.expires_at());
+//! # Ok(()) }
+//! ```
+
+mod discovery;
+mod flight;
+mod keeper;
+pub mod middleware;
+mod open;
+mod park;
+mod published;
+mod refresher;
+mod settings;
+mod system_clock;
+mod token_error;
+
+pub use keeper::{GrantHandle, Keeper, PATIENCE};
+pub use open::{OpenError, Settings, read_record};
+pub use outlast_core::classify;
+pub use outlast_core::freshness;
+pub use outlast_core::grant::{Cause, ClientAuth, Grant, GrantId, Standing, Terms, Trouble};
+pub use outlast_core::plan::{Ask, By, Rejected};
+pub use outlast_core::secret::Secret;
+pub use outlast_core::store::StoreError;
+pub use outlast_core::strategy::{Recovery, Renewal, Rotation, Strategy};
+pub use outlast_core::token::{Generation, TokenSet, TokenType};
+pub use outlast_core::token_response::read_token_set;
+pub use outlast_core::wire::{Provider, TokenResponse};
+pub use outlast_core::{Advice, BoxFuture, Clock, Code, Timestamp};
+pub use outlast_oauth::{grant_type, metadata, provider};
+pub use outlast_store::key::KeySource;
+pub use published::{AccessToken, FreshToken};
+pub use refresher::Refresher;
+pub use settings::{GrantSettings, Server};
+pub use system_clock::SystemClock;
+pub use token_error::TokenError;

@@ -1,0 +1,131 @@
+//! The record a process answers from: no lock, no IO.
+
+use http::HeaderValue;
+use outlast_core::freshness::Lead;
+use outlast_core::token::TokenType;
+use outlast_core::{Generation, Grant, GrantId, Secret, Timestamp};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What one process knows of a grant at one generation.
+pub(crate) struct Published {
+    pub(crate) grant: Grant,
+    /// Before this moment the token may be served without asking anybody; milliseconds.
+    pub(crate) fresh_until: u64,
+    header: Option<HeaderValue>,
+    accepted: AtomicBool,
+}
+
+impl Published {
+    pub(crate) fn new(grant: Grant, lead: Lead, accepted: bool) -> Self {
+        let fresh_until = match &grant.tokens {
+            Some(tokens) => lead.due_at(tokens).map_or(u64::MAX - 1, Timestamp::as_millis),
+            None => 0,
+        };
+        let header = grant.tokens.as_ref().and_then(|tokens| authorization(tokens.token_type, &tokens.access));
+        Self { grant, fresh_until, header, accepted: AtomicBool::new(accepted) }
+    }
+
+    /// Whether a resource took this token.
+    pub(crate) fn accepted(&self) -> bool {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+fn authorization(token_type: TokenType, token: &Secret) -> Option<HeaderValue> {
+    let scheme = match token_type {
+        TokenType::Bearer => "Bearer",
+        TokenType::Dpop => "DPoP",
+    };
+    let mut value = HeaderValue::try_from(format!("{scheme} {}", token.expose())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// An access token that was good when it was handed out. Cheap to clone; ask again for every
+/// request instead of keeping it.
+#[derive(Clone)]
+pub struct AccessToken(pub(crate) Arc<Published>);
+
+impl AccessToken {
+    /// Only records that hold a token and its header become an access token.
+    pub(crate) fn of(published: Arc<Published>) -> Option<Self> {
+        published.header.is_some().then_some(Self(published))
+    }
+
+    /// The token itself.
+    pub fn secret(&self) -> &Secret {
+        let tokens = self.0.grant.tokens.as_ref();
+        &tokens.expect("an access token is only made of a record that holds tokens").access
+    }
+
+    /// The value of the Authorization field (RFC 6750 2.1), marked sensitive.
+    pub fn authorization(&self) -> &HeaderValue {
+        self.0.header.as_ref().expect("an access token is only made of a record that has a header")
+    }
+
+    /// Which token set it belongs to; complaints about the token name this.
+    pub fn generation(&self) -> Generation {
+        self.0.grant.generation
+    }
+
+    /// Whose token it is.
+    pub fn grant(&self) -> &GrantId {
+        &self.0.grant.id
+    }
+
+    /// When it ends, where the server said so.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.0.grant.tokens.as_ref().and_then(|tokens| tokens.expires_at)
+    }
+
+    /// When it was asked for.
+    pub fn issued_at(&self) -> Timestamp {
+        self.0.grant.tokens.as_ref().map_or(Timestamp::default(), |tokens| tokens.issued_at)
+    }
+
+    /// Notes that a resource took the token: a later refusal is then news and not a lag.
+    pub fn mark_accepted(&self) {
+        if !self.0.accepted() {
+            self.0.accepted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a resource took the token.
+    pub fn was_accepted(&self) -> bool {
+        self.0.accepted()
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccessToken({}, generation {})", self.grant(), self.generation())
+    }
+}
+
+/// A fresh token, borrowed from the published record for as long as the guard lives: nothing is
+/// cloned. Hold it for the length of a call, not for that of a task.
+pub struct FreshToken(pub(crate) arc_swap::Guard<Option<Arc<Published>>>);
+
+impl FreshToken {
+    /// The value of the Authorization field, marked sensitive.
+    pub fn authorization(&self) -> &HeaderValue {
+        self.published().header.as_ref().expect("only records with a header are fresh")
+    }
+
+    /// Which token set it belongs to.
+    pub fn generation(&self) -> Generation {
+        self.published().grant.generation
+    }
+
+    /// The token as a value of its own, for keeping longer.
+    pub fn to_owned(&self) -> AccessToken {
+        AccessToken(Arc::clone(self.0.as_ref().expect("only records that exist are fresh")))
+    }
+
+    fn published(&self) -> &Published {
+        self.0.deref().as_deref().expect("only records that exist are fresh")
+    }
+}

@@ -1,0 +1,92 @@
+//! BACKGROUND REFRESH LOOP: wakes at least every 30 seconds, then only asks the keeper.
+
+use crate::keeper::{Entry, GrantHandle, Keeper};
+use outlast_core::freshness::next_wake;
+use outlast_core::{Ask, Plan, plan};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Longest time between two looks at all grants, whatever the timers say (suspend, other processes).
+const WAKE_MAX: Duration = Duration::from_secs(30);
+/// Shortest time between two looks, so that a grant that cannot be renewed keeps nobody busy.
+const WAKE_MIN: Duration = Duration::from_millis(50);
+/// Renewals under way at once at one authorization server (D12).
+const PER_SERVER_MAX: usize = 4;
+
+/// Renews due grants until dropped.
+#[derive(Debug)]
+pub struct Refresher(tokio::task::JoinHandle<()>);
+
+impl Drop for Refresher {
+    fn drop(&mut self) {
+        // Renewals under way run on tasks of their own and are not touched.
+        self.0.abort();
+    }
+}
+
+impl Keeper {
+    /// Starts renewing every grant of this keeper before it expires, for as long as the returned
+    /// value lives. Needs a tokio runtime.
+    #[must_use = "the refresher stops when it is dropped"]
+    pub fn refresh_in_background(&self) -> Refresher {
+        Refresher(tokio::spawn(run(self.clone())))
+    }
+}
+
+async fn run(keeper: Keeper) {
+    let mut servers: BTreeMap<String, Arc<Semaphore>> = BTreeMap::new();
+    loop {
+        let mut next = WAKE_MAX;
+        let entries: Vec<Arc<Entry>> = keeper.entries().cloned().collect();
+        for entry in entries {
+            let places = servers.entry(entry.terms.authorization_server.clone());
+            let places = places.or_insert_with(|| Arc::new(Semaphore::new(PER_SERVER_MAX)));
+            next = next.min(look(&keeper, &entry, places).await);
+        }
+        keeper.clock().sleep(next.max(WAKE_MIN)).await;
+    }
+}
+
+/// Looks at one grant, launches its renewal if it is due, and says when to look again.
+async fn look(keeper: &Keeper, entry: &Arc<Entry>, places: &Arc<Semaphore>) -> Duration {
+    let known = entry.published.load_full();
+    let record = match known {
+        Some(record) => record,
+        None => match keeper.reload(entry).await {
+            Ok(record) => record,
+            Err(_) => return WAKE_MAX,
+        },
+    };
+    // A grant that was never used is not minted on suspicion.
+    if record.grant.tokens.is_none() {
+        return WAKE_MAX;
+    }
+    let now = keeper.clock().now();
+    let strategy = entry.grant_type.strategy();
+    match plan(&record.grant, strategy, Ask::default(), entry.lead, now) {
+        Plan::Renew | Plan::ServeAndRenew(_) if !entry.flight.is_aloft() => {
+            if let Ok(handle) = keeper.grant(&entry.terms.id) {
+                launch(handle, Arc::clone(places));
+            }
+            WAKE_MAX
+        }
+        Plan::NeedsUser(_) => {
+            // It may be revived by a login in another process.
+            let _ = keeper.reload(entry).await;
+            WAKE_MAX
+        }
+        Plan::Renew | Plan::Serve(_) | Plan::ServeAndRenew(_) | Plan::Wait { .. } => {
+            next_wake(&record.grant, entry.lead).map_or(WAKE_MAX, |at| now.until(at))
+        }
+    }
+}
+
+fn launch(handle: GrantHandle, places: Arc<Semaphore>) {
+    tokio::spawn(async move {
+        if let Ok(_place) = places.acquire_owned().await {
+            handle.renew_if_due().await;
+        }
+    });
+}

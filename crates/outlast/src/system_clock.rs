@@ -1,0 +1,95 @@
+//! The only file that asks the operating system for the time.
+
+use outlast_core::{BoxFuture, Clock, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How often the coarse time is set, and so how far it may lag.
+const COARSE_TICK: Duration = Duration::from_millis(50);
+/// Longest single wait, so that a suspend is noticed soon after the resume: the runtime's timers
+/// stand still while the machine sleeps.
+const NAP_MAX: Duration = Duration::from_secs(1);
+
+/// The system's time: wall clock at the start of the process, carried on by the boot clock, which
+/// counts suspend and is not moved when somebody sets the wall clock (D11).
+#[derive(Debug)]
+pub struct SystemClock {
+    boot_at_start: Duration,
+    wall_at_start: Timestamp,
+}
+
+impl SystemClock {
+    /// Anchors the boot clock at the wall clock.
+    pub fn new() -> Self {
+        let wall = clock_gettime(ClockId::Realtime);
+        let millis = u64::try_from(wall.tv_sec).unwrap_or(0) * 1000 + u64::try_from(wall.tv_nsec).unwrap_or(0) / 1_000_000;
+        Self { boot_at_start: boot(), wall_at_start: Timestamp::from_millis(millis) }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        self.wall_at_start.plus(boot().saturating_sub(self.boot_at_start))
+    }
+
+    fn sleep(&self, at_most: Duration) -> BoxFuture<'_, ()> {
+        let end = self.now().plus(at_most);
+        Box::pin(async move {
+            loop {
+                let left = self.now().until(end);
+                if left.is_zero() {
+                    return;
+                }
+                tokio::time::sleep(left.min(NAP_MAX)).await;
+            }
+        })
+    }
+}
+
+fn boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// The time as of the last tick, for the path that may not make a system call. A thread of its
+/// own sets it, so that a busy runtime cannot hold it up; the thread ends with the last holder.
+#[derive(Clone, Debug)]
+pub(crate) struct CoarseTime(Arc<AtomicU64>);
+
+impl CoarseTime {
+    /// Follows `clock` until dropped.
+    pub(crate) fn follow(clock: Arc<SystemClock>) -> Self {
+        let cell = Arc::new(AtomicU64::new(clock.now().as_millis()));
+        let watched = Arc::downgrade(&cell);
+        let ticking = std::thread::Builder::new().name("outlast-clock".to_owned()).spawn(move || tick(&clock, &watched));
+        // Without the thread the cell must not be believed; every ask then takes the exact path.
+        if ticking.is_err() { Self::never() } else { Self(cell) }
+    }
+
+    /// A time at which nothing is fresh: every ask takes the exact path.
+    pub(crate) fn never() -> Self {
+        Self(Arc::new(AtomicU64::new(u64::MAX)))
+    }
+
+    /// Milliseconds since the epoch, as of the last tick.
+    pub(crate) fn millis(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn tick(clock: &SystemClock, cell: &Weak<AtomicU64>) {
+    while let Some(cell) = cell.upgrade() {
+        cell.store(clock.now().as_millis(), Ordering::Relaxed);
+        drop(cell);
+        #[expect(clippy::disallowed_methods, reason = "this thread does nothing but wait for its tick")]
+        std::thread::sleep(COARSE_TICK);
+    }
+}

@@ -1,0 +1,143 @@
+//! Why an ask for an access token is not answered with one.
+
+use outlast_core::store::StoreError;
+use outlast_core::{Cause, Code, GrantId, Timestamp, Trouble};
+use std::fmt;
+use std::sync::Arc;
+
+/// Why there is no access token. The text is safe for agents to read: it says wait, stop or mend,
+/// and never points to another credential.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The tokens held were issued by another server than the one configured.
+    AuthorizationServerChanged {
+        /// The grant.
+        grant: GrantId,
+        /// Whose tokens are held.
+        held: String,
+        /// Who is configured.
+        configured: String,
+    },
+    /// The last renewal failed; the next may be tried at `until`.
+    CoolingDown {
+        /// The grant.
+        grant: GrantId,
+        /// When.
+        until: Timestamp,
+        /// What went wrong.
+        trouble: Option<Trouble>,
+    },
+    /// No grant of that name.
+    GrantUnknown {
+        /// The name.
+        grant: String,
+    },
+    /// A broken promise inside Outlast, or its end.
+    Internal {
+        /// What happened.
+        detail: &'static str,
+    },
+    /// Only a person can go on.
+    NeedsUser {
+        /// The grant.
+        grant: GrantId,
+        /// Why.
+        cause: Cause,
+    },
+    /// The resource refuses tokens that were just renewed.
+    RejectedAfterRenewal {
+        /// The grant.
+        grant: GrantId,
+        /// When the next renewal may be tried.
+        until: Timestamp,
+    },
+    /// The store failed.
+    Store(Arc<StoreError>),
+    /// No answer in time; the renewal goes on behind.
+    TimedOut {
+        /// The grant.
+        grant: GrantId,
+    },
+}
+
+impl TokenError {
+    /// Its code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::AuthorizationServerChanged { .. } => Code::AuthorizationServerChanged,
+            // A mistake in the configuration is not mended by waiting: say so instead of the pause.
+            Self::CoolingDown { trouble: Some(trouble), .. } => trouble.code,
+            Self::CoolingDown { trouble: None, .. } | Self::TimedOut { .. } => Code::CoolingDown,
+            Self::GrantUnknown { .. } => Code::GrantUnknown,
+            Self::Internal { .. } => Code::Internal,
+            Self::NeedsUser { cause, .. } => cause.code(),
+            Self::RejectedAfterRenewal { .. } => Code::RejectedAfterRenewal,
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    /// When it is worth asking again, where known.
+    pub fn retry_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::CoolingDown { until, .. } | Self::RejectedAfterRenewal { until, .. } => Some(*until),
+            Self::AuthorizationServerChanged { .. }
+            | Self::GrantUnknown { .. }
+            | Self::Internal { .. }
+            | Self::NeedsUser { .. }
+            | Self::Store(_)
+            | Self::TimedOut { .. } => None,
+        }
+    }
+}
+
+impl From<StoreError> for TokenError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AuthorizationServerChanged { grant, held, configured } => write!(
+                f,
+                "grant {grant} holds tokens of {held}, but {configured} is configured; nothing was sent. \
+                 Restore the configuration, or take over a token set of the new server with: outlast import {grant}"
+            ),
+            Self::CoolingDown { grant, trouble, .. } => {
+                write!(f, "grant {grant} could not be renewed")?;
+                if let Some(trouble) = trouble {
+                    write!(f, " ({})", trouble.detail)?;
+                }
+                f.write_str("; the held credential is kept. Wait and try again; do not use another credential")
+            }
+            Self::GrantUnknown { grant } => write!(f, "no grant named {grant:?} is configured; see: outlast status"),
+            Self::Internal { detail } => write!(f, "{detail}; the held credentials are kept. Stop and report it"),
+            Self::NeedsUser { grant, cause } => write!(
+                f,
+                "grant {grant} needs its owner: {}. Stop or wait for the person who owns it; \
+                 do not use another credential",
+                cause.describe()
+            ),
+            Self::RejectedAfterRenewal { grant, .. } => write!(
+                f,
+                "the resource refuses tokens of grant {grant} that were just renewed; renewals are paused. \
+                 Stop or wait; do not use another credential"
+            ),
+            Self::Store(error) => error.fmt(f),
+            Self::TimedOut { grant } => {
+                write!(f, "grant {grant} was not renewed in time; the renewal goes on. Wait and try again")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TokenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error.as_ref()),
+            _ => None,
+        }
+    }
+}
