@@ -1,1 +1,22 @@
 //! Makes bytes durable; cannot open a socket. Not an API boundary; use `outlast`.
+//!
+//! [`SqliteStore`] keeps grants in one folder, sealed, and hands out the leases that allow one
+//! holder at a time to change one; [`MemoryStore`] does the same without a disk, for tests. What
+//! lies on disk is described byte by byte in `docs/formats.md`.
+
+mod failure;
+mod home;
+pub mod key;
+mod lease;
+mod memory;
+mod migrate;
+mod queue;
+mod reader;
+mod record;
+mod seal;
+mod sqlite;
+mod writer;
+
+pub use key::KeySource;
+pub use memory::MemoryStore;
+pub use sqlite::{SqliteStore, read_grant};

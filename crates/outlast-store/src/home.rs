@@ -1,0 +1,208 @@
+//! The folder a store lies in: its paths, how they are made, and who may see them.
+
+use crate::failure::unwritable;
+use outlast_core::{GrantId, StoreError};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+const FOREIGN_BITS: u32 = 0o077;
+
+/// The folder of one store.
+#[derive(Clone, Debug)]
+pub(crate) struct Home(PathBuf);
+
+impl Home {
+    /// Names the folder; touches nothing.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self(folder.to_owned())
+    }
+
+    /// The folder itself.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// The database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.join("outlast.db")
+    }
+
+    /// Where a database is built before it takes its name.
+    pub(crate) fn unfinished_database(&self) -> PathBuf {
+        self.0.join("outlast.db.new")
+    }
+
+    /// The journal beside the database.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.0.join("outlast.db-journal")
+    }
+
+    /// The key file of [`crate::KeySource::File`].
+    pub(crate) fn key(&self) -> PathBuf {
+        self.0.join("key-beside-data")
+    }
+
+    /// The file whose lock is the lease of a grant.
+    pub(crate) fn lease(&self, grant: &GrantId) -> PathBuf {
+        self.locks().join(format!("{grant}.lock"))
+    }
+
+    /// A file of our own among the locks: no grant's name starts with a dot.
+    pub(crate) fn own_lock(&self, name: &str) -> PathBuf {
+        self.locks().join(format!(".{name}.lock"))
+    }
+
+    fn locks(&self) -> PathBuf {
+        self.0.join("locks")
+    }
+
+    /// Makes the folder and the one for locks, each open to its owner alone.
+    pub(crate) fn create(&self) -> Result<(), StoreError> {
+        make_folder(&self.0)?;
+        self.check()?;
+        make_folder(&self.locks())
+    }
+
+    /// Refuses a folder that others may look into, or that belongs to somebody else; false if
+    /// there is none. A link to a folder of ours is fine.
+    pub(crate) fn check(&self) -> Result<bool, StoreError> {
+        match rustix::fs::stat(&self.0) {
+            Err(Errno::NOENT) => Ok(false),
+            Err(cause) => Err(unwritable("looking at", &self.0, cause)),
+            Ok(found) => check(&self.0, &found, FileType::Directory).map(|()| true),
+        }
+    }
+}
+
+/// Refuses a file that others may read, that belongs to somebody else, or that is a link; false if
+/// there is none.
+pub(crate) fn check_file(path: &Path) -> Result<bool, StoreError> {
+    match rustix::fs::lstat(path) {
+        Err(Errno::NOENT) => Ok(false),
+        Err(cause) => Err(unwritable("looking at", path, cause)),
+        Ok(found) => check(path, &found, FileType::RegularFile).map(|()| true),
+    }
+}
+
+/// Refuses an open file on the same grounds as [`check_file`].
+pub(crate) fn check_open_file(path: &Path, file: &File) -> Result<Stat, StoreError> {
+    let found = rustix::fs::fstat(file).map_err(|cause| unwritable("looking at", path, cause))?;
+    check(path, &found, FileType::RegularFile)?;
+    Ok(found)
+}
+
+/// Makes a file that must not be there yet, for its owner alone whatever the umask.
+pub(crate) fn create_file(path: &Path) -> Result<File, StoreError> {
+    let file =
+        open(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL).map_err(|cause| unwritable("making", path, cause))?;
+    restrict(path, &file)?;
+    Ok(file)
+}
+
+/// Opens a file for locking, making it if it is not there.
+pub(crate) fn open_lock_file(path: &Path) -> Result<File, StoreError> {
+    match open(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL) {
+        Ok(file) => restrict(path, &file).map(|()| file),
+        Err(Errno::EXIST) => open_existing(path),
+        Err(cause) => Err(unwritable("making", path, cause)),
+    }
+}
+
+/// Opens a file for reading; none if it is not there.
+pub(crate) fn open_to_read(path: &Path) -> Result<Option<File>, StoreError> {
+    match open(path, OFlags::RDONLY) {
+        Ok(file) => check_open_file(path, &file).map(|_| Some(file)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(Errno::LOOP) => Err(is_link(path)),
+        Err(cause) => Err(unwritable("opening", path, cause)),
+    }
+}
+
+/// Gives a finished file its name, which nothing may bear yet, and makes that survive a power cut.
+pub(crate) fn publish(home: &Home, from: &Path, to: &Path) -> Result<(), StoreError> {
+    let failed = |cause: Errno| unwritable("naming", to, cause);
+    rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, rustix::fs::RenameFlags::NOREPLACE)
+        .map_err(failed)?;
+    let folder = rustix::fs::open(home.folder(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(failed)?;
+    rustix::fs::fsync(folder).map_err(failed)
+}
+
+/// The word as a shell reads it back.
+pub(crate) fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
+}
+
+fn open_existing(path: &Path) -> Result<File, StoreError> {
+    let file = open(path, OFlags::RDWR).map_err(|cause| match cause {
+        Errno::LOOP => is_link(path),
+        cause => unwritable("opening", path, cause),
+    })?;
+    check_open_file(path, &file)?;
+    Ok(file)
+}
+
+fn open(path: &Path, flags: OFlags) -> Result<File, Errno> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    rustix::fs::open(path, flags, Mode::from_raw_mode(FILE_MODE)).map(File::from)
+}
+
+fn restrict(path: &Path, file: &File) -> Result<(), StoreError> {
+    rustix::fs::fchmod(file, Mode::from_raw_mode(FILE_MODE)).map_err(|cause| unwritable("restricting", path, cause))
+}
+
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::DirBuilderExt;
+    if path.is_dir() {
+        return Ok(());
+    }
+    let made = std::fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path);
+    made.map_err(|cause| unwritable("making", path, cause))?;
+    rustix::fs::chmod(path, Mode::from_raw_mode(FOLDER_MODE)).map_err(|cause| unwritable("restricting", path, cause))
+}
+
+fn check(path: &Path, found: &Stat, wanted: FileType) -> Result<(), StoreError> {
+    let (kind, mode) = (FileType::from_raw_mode(found.st_mode), found.st_mode & 0o7777);
+    let ours = rustix::process::geteuid().as_raw();
+    if kind == FileType::Symlink {
+        return Err(is_link(path));
+    }
+    if kind != wanted {
+        let detail = format!("{} is not a {}", path.display(), if wanted.is_dir() { "folder" } else { "file" });
+        return Err(StoreError::Insecure { detail, mend: move_aside(path) });
+    }
+    if found.st_uid != ours {
+        let detail = format!("{} belongs to user {}, this process runs as {ours}", path.display(), found.st_uid);
+        return Err(StoreError::Insecure { detail, mend: format!("chown {ours} {}", quoted(path)) });
+    }
+    if mode & FOREIGN_BITS != 0 {
+        let detail = format!("{} is open to others (mode {mode:04o})", path.display());
+        let right = if wanted.is_dir() { "700" } else { "600" };
+        return Err(StoreError::Insecure { detail, mend: format!("chmod {right} {}", quoted(path)) });
+    }
+    Ok(())
+}
+
+fn is_link(path: &Path) -> StoreError {
+    let detail = format!("{} is a symbolic link, which could lead anywhere", path.display());
+    StoreError::Insecure { detail, mend: move_aside(path) }
+}
+
+fn move_aside(path: &Path) -> String {
+    format!("mv {0} {0}.aside", quoted(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f29_a_mend_is_one_word_to_the_shell_whatever_the_path() {
+        assert_eq!(quoted(Path::new("/a b/$(id)")), "'/a b/$(id)'");
+        assert_eq!(quoted(Path::new("/it's")), r"'/it'\''s'");
+    }
+}

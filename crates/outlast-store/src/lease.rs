@@ -1,0 +1,69 @@
+//! The lock of a grant: released by the kernel when its holder lets go or dies.
+
+use crate::failure::unwritable;
+use crate::home::{self, Home};
+use crate::seal::random;
+use outlast_core::{GrantId, StoreError};
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+/// First and longest wait between two looks at a lock.
+const LOOK_FIRST: Duration = Duration::from_millis(1);
+const LOOK_LAST: Duration = Duration::from_millis(10);
+
+/// A lock that is held.
+#[derive(Debug)]
+pub(crate) struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Not left to closing alone: a child that was forked and has not called exec yet shares the
+        // file, and would keep the lock. If this fails, closing still releases it.
+        drop(self.0.unlock());
+    }
+}
+
+/// Waits at most `patience` for the lock of a grant; looks once even without any.
+pub(crate) async fn acquire(home: &Home, grant: &GrantId, patience: Duration) -> Result<Held, StoreError> {
+    let path = home.lease(grant);
+    let looking = async {
+        let mut pause = LOOK_FIRST;
+        loop {
+            if let Some(held) = try_acquire(&path)? {
+                return Ok(held);
+            }
+            tokio::time::sleep(jittered(pause)?).await;
+            pause = (pause * 2).min(LOOK_LAST);
+        }
+    };
+    tokio::time::timeout(patience, looking).await.unwrap_or_else(|_| Err(StoreError::Busy { grant: grant.clone() }))
+}
+
+/// The pause, longer by up to half of it: waiters that began together do not look together.
+pub(crate) fn jittered(pause: Duration) -> Result<Duration, StoreError> {
+    let [byte] = random::<1>()?;
+    Ok(pause + pause * u32::from(byte) / 512)
+}
+
+/// The lock, unless somebody has it. The file is never removed by us, but a cleaner of old files
+/// may have: only the lock of the file that bears the name now excludes others.
+fn try_acquire(path: &Path) -> Result<Option<Held>, StoreError> {
+    loop {
+        let file = home::open_lock_file(path)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(cause)) => return Err(unwritable("locking", path, cause)),
+            Ok(()) => {}
+        }
+        let held = Held(file);
+        if bears_the_name(&held.0, path)? {
+            return Ok(Some(held));
+        }
+    }
+}
+
+fn bears_the_name(file: &File, path: &Path) -> Result<bool, StoreError> {
+    let locked = home::check_open_file(path, file)?;
+    Ok(rustix::fs::lstat(path).is_ok_and(|named| (named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino)))
+}

@@ -1,0 +1,345 @@
+//! The stored form of a grant: JSON inside the seal. Core types are never serialised directly, so
+//! that a change of theirs cannot silently change what is on disk.
+
+use outlast_core::breaker::Breaker;
+use outlast_core::token::TokenType;
+use outlast_core::{
+    Cause, Code, Generation, Grant, GrantId, Secret, Standing, StoreError, Timestamp, TokenSet, Trouble,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+/// Largest record, in bytes before sealing: far above two tokens of the largest size the token
+/// client takes, and far below what SQLite holds in one value.
+pub(crate) const RECORD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Members of a record that this version does not know: kept, and written back as they were.
+pub(crate) type Unknown = Map<String, Value>;
+
+/// The bytes to be sealed.
+pub(crate) fn encode(grant: &Grant, unknown: &Unknown) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let stored = Stored::from(grant);
+    let bytes = if unknown.is_empty() {
+        serde_json::to_vec(&stored)
+    } else {
+        serde_json::to_value(&stored).and_then(|value| serde_json::to_vec(&joined(value, unknown)))
+    };
+    let bytes = bytes.map(Zeroizing::new).map_err(|_| too_large(&grant.id))?;
+    if bytes.len() > RECORD_BYTES_MAX { Err(too_large(&grant.id)) } else { Ok(bytes) }
+}
+
+/// The grant in opened bytes, and what else was in them.
+pub(crate) fn decode(id: &GrantId, generation: Generation, bytes: &[u8]) -> Result<(Grant, Unknown), StoreError> {
+    // The cause is left out: a parser's words may quote what it read.
+    let unreadable =
+        |_| StoreError::Corrupt { detail: format!("the record of {id} opens, but holds no grant this version reads") };
+    let stored: Stored = serde_json::from_slice(bytes).map_err(unreadable)?;
+    let unknown = unknown_members(bytes).map_err(unreadable)?;
+    Ok((stored.into_grant(id.clone(), generation), unknown))
+}
+
+fn joined(known: Value, unknown: &Unknown) -> Value {
+    let mut members = unknown.clone();
+    if let Value::Object(known) = known {
+        members.extend(known);
+    }
+    Value::Object(members)
+}
+
+fn unknown_members(bytes: &[u8]) -> serde_json::Result<Unknown> {
+    // Names first: values, among them tokens, are copied only where something unknown is there.
+    let names: std::collections::BTreeMap<String, serde::de::IgnoredAny> = serde_json::from_slice(bytes)?;
+    if names.keys().all(|name| MEMBERS.contains(&name.as_str())) {
+        return Ok(Unknown::new());
+    }
+    let mut members: Unknown = serde_json::from_slice(bytes)?;
+    members.retain(|name, _| !MEMBERS.contains(&name.as_str()));
+    Ok(members)
+}
+
+fn too_large(id: &GrantId) -> StoreError {
+    StoreError::Unwritable { detail: format!("the record of {id} is larger than {RECORD_BYTES_MAX} bytes") }
+}
+
+/// The members of [`Stored`]; a test holds the two together.
+const MEMBERS: &[&str] = &[
+    "authorization_server",
+    "breaker",
+    "client_id",
+    "ends_at",
+    "failures",
+    "grant_type",
+    "in_doubt",
+    "renewed_at",
+    "standing",
+    "subject",
+    "terms_fingerprint",
+    "tokens",
+    "trouble",
+];
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    authorization_server: String,
+    breaker: StoredBreaker,
+    client_id: String,
+    ends_at: Option<Millis>,
+    failures: u8,
+    grant_type: String,
+    in_doubt: bool,
+    renewed_at: Option<Millis>,
+    standing: StoredStanding,
+    subject: Option<String>,
+    terms_fingerprint: u64,
+    tokens: Option<StoredTokens>,
+    trouble: Option<StoredTrouble>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredBreaker {
+    born_forced: bool,
+    forced: Vec<Millis>,
+    streak: u8,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredTokens {
+    access: StoredSecret,
+    expires_at: Option<Millis>,
+    issued_at: Millis,
+    refresh: Option<StoredSecret>,
+    scope: Option<Vec<String>>,
+    token_type: StoredTokenType,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredTrouble {
+    at: Millis,
+    code: String,
+    detail: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+enum StoredStanding {
+    CoolingDown { until: Millis },
+    Live,
+    Parked { cause: StoredCause, since: Millis },
+    Renewing { since: Millis, attempt: u8 },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredCause {
+    Dead,
+    LostRotation,
+    NeverGranted,
+    NotRenewable,
+    StepUp,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredTokenType {
+    Bearer,
+    #[serde(rename = "DPoP")]
+    Dpop,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Millis(u64);
+
+struct StoredSecret(Secret);
+
+impl Serialize for StoredSecret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for StoredSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|value| Self(Secret::new(value)))
+    }
+}
+
+impl From<Timestamp> for Millis {
+    fn from(moment: Timestamp) -> Self {
+        Self(moment.as_millis())
+    }
+}
+
+impl From<Millis> for Timestamp {
+    fn from(millis: Millis) -> Self {
+        Timestamp::from_millis(millis.0)
+    }
+}
+
+impl From<&Grant> for Stored {
+    fn from(grant: &Grant) -> Self {
+        // Taken apart by name: a member added to Grant must stop the build here.
+        let Grant {
+            id: _,
+            grant_type,
+            authorization_server,
+            client_id,
+            subject,
+            generation: _,
+            tokens,
+            standing,
+            failures,
+            in_doubt,
+            breaker,
+            ends_at,
+            renewed_at,
+            trouble,
+            terms_fingerprint,
+        } = grant;
+        Self {
+            authorization_server: authorization_server.clone(),
+            breaker: breaker.into(),
+            client_id: client_id.clone(),
+            ends_at: ends_at.map(Millis::from),
+            failures: *failures,
+            grant_type: grant_type.clone(),
+            in_doubt: *in_doubt,
+            renewed_at: renewed_at.map(Millis::from),
+            standing: (*standing).into(),
+            subject: subject.clone(),
+            terms_fingerprint: *terms_fingerprint,
+            tokens: tokens.as_ref().map(StoredTokens::from),
+            trouble: trouble.as_ref().map(StoredTrouble::from),
+        }
+    }
+}
+
+impl Stored {
+    fn into_grant(self, id: GrantId, generation: Generation) -> Grant {
+        Grant {
+            id,
+            grant_type: self.grant_type,
+            authorization_server: self.authorization_server,
+            client_id: self.client_id,
+            subject: self.subject,
+            generation,
+            tokens: self.tokens.map(TokenSet::from),
+            standing: self.standing.into(),
+            failures: self.failures,
+            in_doubt: self.in_doubt,
+            breaker: self.breaker.into(),
+            ends_at: self.ends_at.map(Timestamp::from),
+            renewed_at: self.renewed_at.map(Timestamp::from),
+            trouble: self.trouble.and_then(StoredTrouble::into_trouble),
+            terms_fingerprint: self.terms_fingerprint,
+        }
+    }
+}
+
+impl From<&Breaker> for StoredBreaker {
+    fn from(breaker: &Breaker) -> Self {
+        let Breaker { forced, born_forced, streak } = breaker;
+        Self { born_forced: *born_forced, forced: forced.iter().copied().map(Millis::from).collect(), streak: *streak }
+    }
+}
+
+impl From<StoredBreaker> for Breaker {
+    fn from(stored: StoredBreaker) -> Self {
+        let forced = stored.forced.into_iter().map(Timestamp::from).collect();
+        Self { forced, born_forced: stored.born_forced, streak: stored.streak }
+    }
+}
+
+impl From<&TokenSet> for StoredTokens {
+    fn from(tokens: &TokenSet) -> Self {
+        let TokenSet { access, refresh, token_type, issued_at, expires_at, scope } = tokens;
+        Self {
+            access: StoredSecret(access.clone()),
+            expires_at: expires_at.map(Millis::from),
+            issued_at: (*issued_at).into(),
+            refresh: refresh.clone().map(StoredSecret),
+            scope: scope.clone(),
+            token_type: match token_type {
+                TokenType::Bearer => StoredTokenType::Bearer,
+                TokenType::Dpop => StoredTokenType::Dpop,
+            },
+        }
+    }
+}
+
+impl From<StoredTokens> for TokenSet {
+    fn from(stored: StoredTokens) -> Self {
+        Self {
+            access: stored.access.0,
+            refresh: stored.refresh.map(|secret| secret.0),
+            token_type: match stored.token_type {
+                StoredTokenType::Bearer => TokenType::Bearer,
+                StoredTokenType::Dpop => TokenType::Dpop,
+            },
+            issued_at: stored.issued_at.into(),
+            expires_at: stored.expires_at.map(Timestamp::from),
+            scope: stored.scope,
+        }
+    }
+}
+
+impl From<&Trouble> for StoredTrouble {
+    fn from(trouble: &Trouble) -> Self {
+        let Trouble { code, at, detail } = trouble;
+        Self { at: (*at).into(), code: code.as_str().to_owned(), detail: detail.clone() }
+    }
+}
+
+impl StoredTrouble {
+    /// None for a code that only a newer version knows: it is told for information, and no reason
+    /// to refuse the tokens beside it.
+    fn into_trouble(self) -> Option<Trouble> {
+        Code::parse(&self.code).map(|code| Trouble { code, at: self.at.into(), detail: self.detail })
+    }
+}
+
+impl From<Standing> for StoredStanding {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::CoolingDown { until } => Self::CoolingDown { until: until.into() },
+            Standing::Live => Self::Live,
+            Standing::Parked { cause, since } => Self::Parked { cause: cause.into(), since: since.into() },
+            Standing::Renewing { since, attempt } => Self::Renewing { since: since.into(), attempt },
+        }
+    }
+}
+
+impl From<StoredStanding> for Standing {
+    fn from(stored: StoredStanding) -> Self {
+        match stored {
+            StoredStanding::CoolingDown { until } => Self::CoolingDown { until: until.into() },
+            StoredStanding::Live => Self::Live,
+            StoredStanding::Parked { cause, since } => Self::Parked { cause: cause.into(), since: since.into() },
+            StoredStanding::Renewing { since, attempt } => Self::Renewing { since: since.into(), attempt },
+        }
+    }
+}
+
+impl From<Cause> for StoredCause {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Dead => Self::Dead,
+            Cause::LostRotation => Self::LostRotation,
+            Cause::NeverGranted => Self::NeverGranted,
+            Cause::NotRenewable => Self::NotRenewable,
+            Cause::StepUp => Self::StepUp,
+        }
+    }
+}
+
+impl From<StoredCause> for Cause {
+    fn from(stored: StoredCause) -> Self {
+        match stored {
+            StoredCause::Dead => Self::Dead,
+            StoredCause::LostRotation => Self::LostRotation,
+            StoredCause::NeverGranted => Self::NeverGranted,
+            StoredCause::NotRenewable => Self::NotRenewable,
+            StoredCause::StepUp => Self::StepUp,
+        }
+    }
+}

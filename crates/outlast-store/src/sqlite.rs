@@ -1,0 +1,243 @@
+//! The store of one machine: grants in an SQLite database, each record sealed.
+
+use crate::failure::{refused, unwritable};
+use crate::home::{self, Home};
+use crate::key::{self, KeySource};
+use crate::lease;
+use crate::migrate;
+use crate::queue::Queue;
+use crate::reader::{Raw, Reader};
+use crate::record::{self, Unknown};
+use crate::seal::{self, Binding, StoreId, StoreKey};
+use crate::writer::{Change, Write, Writer};
+use outlast_core::{BoxFuture, Fence, Generation, Grant, GrantId, Lease, StoreError, TokenStore};
+use rusqlite::{Connection, OpenFlags};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Reads that may wait for the thread that does them; further callers wait before they may ask.
+const READS_MAX: usize = 1024;
+
+type Reading = Box<dyn FnOnce(&mut Reader) + Send>;
+
+/// Keeps grants in a folder. Several processes may use the same one at the same time.
+///
+/// Opening starts no thread; the first awaited call starts one that reads, the first write one
+/// that writes.
+pub struct SqliteStore {
+    home: Home,
+    key: StoreKey,
+    store: StoreId,
+    reader: Arc<Mutex<Reader>>,
+    reads: OnceLock<mpsc::Sender<Reading>>,
+    writer: Writer,
+    /// What this version does not know of a record, to be written back with it (F27).
+    unknown: Mutex<HashMap<GrantId, Unknown>>,
+}
+
+impl SqliteStore {
+    /// Opens the store in `folder`, making it if there is none. An existing store is opened
+    /// without writing, so that it can be read from a full or read-only disk.
+    pub fn open(folder: &Path, source: KeySource) -> Result<Self, StoreError> {
+        let home = Home::new(folder);
+        if !home.check()? || !home::check_file(&home.database())? {
+            create(&home, &source)?;
+        }
+        home::check_file(&home.journal())?;
+        let mut reader = Reader::new(home.clone());
+        let meta = reader.meta()?;
+        let key = key::unlock(&source, &home, &meta)?;
+        Ok(Self {
+            writer: Writer::new(home.clone()),
+            home,
+            key,
+            store: meta.store,
+            reader: Arc::new(Mutex::new(reader)),
+            reads: OnceLock::new(),
+            unknown: Mutex::default(),
+        })
+    }
+
+    /// [`TokenStore::load`] on the calling thread: for callers that have no runtime.
+    pub fn load_blocking(&self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        let raw = locked(&self.reader).load(id)?;
+        self.opened(id, raw)
+    }
+
+    /// [`TokenStore::list`] on the calling thread.
+    pub fn list_blocking(&self) -> Result<Vec<GrantId>, StoreError> {
+        locked(&self.reader).list()
+    }
+
+    /// Moves a record that does not open to where forgotten ones are kept, so that the grant can be
+    /// given again. Other grants are not touched.
+    pub async fn set_aside(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.write(lease, Generation(0), Change::SetAside).await
+    }
+
+    fn opened(&self, id: &GrantId, raw: Option<Raw>) -> Result<Option<Grant>, StoreError> {
+        let Some(raw) = raw else { return Ok(None) };
+        let plain = raw.open(&self.key, self.store, id)?;
+        let (grant, unknown) = record::decode(id, Generation(raw.generation), &plain)?;
+        let mut kept = locked(&self.unknown);
+        if unknown.is_empty() {
+            kept.remove(id);
+        } else {
+            kept.insert(id.clone(), unknown);
+        }
+        Ok(Some(grant))
+    }
+
+    fn sealed(&self, next: &Grant, epoch: u64) -> Result<Vec<u8>, StoreError> {
+        let unknown = locked(&self.unknown).get(&next.id).cloned().unwrap_or_default();
+        let plain = record::encode(next, &unknown)?;
+        let binding = Binding { store: self.store, name: next.id.as_str(), generation: next.generation.0, epoch };
+        seal::seal(&self.key, &binding, &plain)
+    }
+
+    async fn write(&self, lease: &Lease, expected: Generation, change: Change) -> Result<(), StoreError> {
+        let (grant, fence) = (lease.grant().clone(), lease.fence().0);
+        let epoch = self.writer.write(Write { grant, expected: expected.0, fence, change }).await?;
+        lease.advance(Fence(epoch));
+        Ok(())
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        // A caller that has gone needs no answer.
+        let reading: Reading = Box::new(move |reader| drop(answer.send(question(reader))));
+        self.reads()?.send(reading).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    fn reads(&self) -> Result<&mpsc::Sender<Reading>, StoreError> {
+        if let Some(reads) = self.reads.get() {
+            return Ok(reads);
+        }
+        let (sender, mut receiver) = mpsc::channel::<Reading>(READS_MAX);
+        let reader = Arc::clone(&self.reader);
+        let serve = move || {
+            while let Some(reading) = receiver.blocking_recv() {
+                reading(&mut locked(&reader));
+            }
+        };
+        std::thread::Builder::new()
+            .name("outlast-reader".to_owned())
+            .spawn(serve)
+            .map_err(|cause| StoreError::Unwritable { detail: format!("no thread to read on: {cause}") })?;
+        Ok(self.reads.get_or_init(|| sender))
+    }
+}
+
+impl TokenStore for SqliteStore {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<GrantId>, StoreError>> {
+        Box::pin(self.read(Reader::list))
+    }
+
+    fn load<'a>(&'a self, id: &'a GrantId) -> BoxFuture<'a, Result<Option<Grant>, StoreError>> {
+        Box::pin(async move {
+            let name = id.clone();
+            let raw = self.read(move |reader| reader.load(&name)).await?;
+            self.opened(id, raw)
+        })
+    }
+
+    fn lease<'a>(&'a self, id: &'a GrantId, patience: Duration) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        Box::pin(async move {
+            let held = lease::acquire(&self.home, id, patience).await?;
+            let name = id.clone();
+            // Only now: before, another holder could still write.
+            let epoch = self.read(move |reader| reader.epoch(&name)).await?;
+            Ok(Lease::new(id.clone(), Fence(epoch), held))
+        })
+    }
+
+    fn commit<'a>(
+        &'a self,
+        lease: &'a Lease,
+        expected: Generation,
+        next: &'a Grant,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            if lease.grant() != &next.id || next.generation < expected {
+                return Err(StoreError::Fenced { grant: next.id.clone() });
+            }
+            let sealed = self.sealed(next, lease.fence().0.saturating_add(1))?;
+            self.write(lease, expected, Change::Put { generation: next.generation.0, sealed }).await
+        })
+    }
+
+    fn forget<'a>(&'a self, lease: &'a Lease, expected: Generation) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.write(lease, expected, Change::Forget).await?;
+            locked(&self.unknown).remove(lease.grant());
+            Ok(())
+        })
+    }
+}
+
+/// Reads one grant of the store in `folder` and nothing else: no thread, no write, no lock beyond
+/// SQLite's own. For the command that prints a token. None if there is no store or no such record.
+pub fn read_grant(folder: &Path, source: &KeySource, id: &GrantId) -> Result<Option<Grant>, StoreError> {
+    let home = Home::new(folder);
+    if !home.check()? || !home::check_file(&home.database())? {
+        return Ok(None);
+    }
+    let mut reader = Reader::new(home.clone());
+    let (meta, raw) = reader.meta_and_record(id)?;
+    let key = key::unlock(source, &home, &meta)?;
+    let Some(raw) = raw else { return Ok(None) };
+    let plain = raw.open(&key, meta.store, id)?;
+    record::decode(id, Generation(raw.generation), &plain).map(|(grant, _)| Some(grant))
+}
+
+/// Makes a store where there is none. It takes its name only when it is whole, so that an empty or
+/// torn database is never one of ours.
+fn create(home: &Home, source: &KeySource) -> Result<(), StoreError> {
+    home.create()?;
+    let queue = Queue::open(home)?;
+    let turn = queue.turn(home)?;
+    if turn.is_none() {
+        return Err(unwritable("making a store in", home.folder(), "another process has been at it for too long"));
+    }
+    if home::check_file(&home.database())? {
+        return Ok(());
+    }
+    if home::check_file(&home.journal())? {
+        let detail = format!("{} is there without its database", home.journal().display());
+        return Err(StoreError::Corrupt { detail });
+    }
+    let meta = key::create(source, home, StoreId::draw()?)?;
+    let unfinished = home.unfinished_database();
+    if home::check_file(&unfinished)? {
+        std::fs::remove_file(&unfinished).map_err(|cause| unwritable("clearing", &unfinished, cause))?;
+    }
+    let file = home::create_file(&unfinished)?;
+    build(&unfinished, &meta)?;
+    file.sync_all().map_err(|cause| unwritable("writing", &unfinished, cause))?;
+    home::publish(home, &unfinished, &home.database())
+}
+
+fn build(path: &Path, meta: &migrate::Meta) -> Result<(), StoreError> {
+    let failed = |cause: rusqlite::Error| refused("making the database", &cause);
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+    // No journal: until the file has its name, a failure leaves nothing worth undoing.
+    connection.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(())).map_err(failed)?;
+    migrate::build(&mut connection, meta)?;
+    connection.close().map_err(|(_, cause)| failed(cause))
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unwritable { detail: "the thread that reads has ended".to_owned() }
+}
+
+/// A panic while it was held leaves nothing half-done behind: what it guards is only ever replaced.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
