@@ -13,6 +13,13 @@ pub struct Quirks {
     pub provider: String,
 }
 
+impl Quirks {
+    /// The habits of a provider by the name of its preset.
+    pub fn for_provider(name: &str) -> Self {
+        Self { provider: name.to_owned() }
+    }
+}
+
 /// Judges a reply that arrived whole. Total and pure: any bytes get a verdict.
 pub fn classify(kind: EndpointKind, status: u16, headers: &HeaderMap, body: &[u8], quirks: &Quirks) -> Judgement {
     let _ = (kind, headers, body, quirks);

@@ -1,0 +1,267 @@
+//! The walk of one request: attach, judge, renew, replay once.
+
+use crate::keeper::GrantHandle;
+use crate::middleware::body::{Recorder, ReplayBody};
+use crate::middleware::peek::PeekedBody;
+use crate::published::AccessToken;
+use crate::token_error::TokenError;
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request};
+use http_body::Body;
+use outlast_core::classify::{EndpointKind, Judgement, Quirks, classify};
+use outlast_core::plan::{Ask, By, Rejected};
+use outlast_core::replay::{BodyKept, may_replay};
+use outlast_core::Code;
+use std::fmt;
+use std::time::Duration;
+
+/// Response field that names the [`Code`] of what kept a refusal from being mended.
+pub const OUTLAST_CODE: HeaderName = HeaderName::from_static("outlast-code");
+/// Request field by which a caller says `never`: this request must not be sent twice.
+pub const OUTLAST_REPLAY: HeaderName = HeaderName::from_static("outlast-replay");
+
+/// Until this age a refusal of a token that was never taken may be the server's own lag (F49).
+const LAG_AGE_MAX: Duration = Duration::from_secs(30);
+/// When such a refused request is tried again with the same token.
+const LAG_PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
+
+/// How patient the walk is, and how much of a request it keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a request waits for a grant that cannot be served at the moment.
+    pub hold: Duration,
+    /// Up to how many bytes of a body are kept to be sent again.
+    pub replay_body_bytes_max: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { hold: Duration::from_secs(20), replay_body_bytes_max: 256 * 1024 }
+    }
+}
+
+/// Why a request got no response.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AuthorizeError<E> {
+    /// It could not be sent.
+    Send(E),
+    /// There is no token to send it with.
+    Token(TokenError),
+}
+
+impl<E: fmt::Display> fmt::Display for AuthorizeError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(error) => error.fmt(f),
+            Self::Token(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for AuthorizeError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Send(error) => Some(error),
+            Self::Token(error) => Some(error),
+        }
+    }
+}
+
+type Answered<R> = Response<PeekedBody<R>>;
+
+/// Sends `request` with the grant's access token through `send`.
+///
+/// Whatever Authorization the request carries is replaced. A refusal of the token renews it, once
+/// for everybody; the request is then sent once more if all of its body was kept and it is not
+/// marked [`OUTLAST_REPLAY`]`: never`. Otherwise the original refusal is returned with
+/// [`OUTLAST_CODE`]. Everything else passes through untouched.
+pub async fn authorize<B, R, E, F, S>(
+    handle: &GrantHandle,
+    policy: &Policy,
+    request: Request<B>,
+    send: S,
+) -> Result<Answered<R>, AuthorizeError<E>>
+where
+    B: Body<Data = Bytes>,
+    R: Body<Data = Bytes>,
+    F: Future<Output = Result<Response<R>, E>>,
+    S: Fn(Request<ReplayBody<B>>) -> F,
+{
+    let (mut parts, body) = request.into_parts();
+    let once = parts.headers.remove(OUTLAST_REPLAY).is_some();
+    let (body, recorder) = ReplayBody::record(body, policy.replay_body_bytes_max);
+    let token = token(handle, Ask::default(), policy.hold).await.map_err(AuthorizeError::Token)?;
+    let response = send(attach(&parts, &token, body)).await.map_err(AuthorizeError::Send)?;
+    let walk = Walk { handle, policy, parts, recorder, once, send };
+    walk.judge(token, response).await
+}
+
+/// The fresh path first: no lock, no wait.
+async fn token(handle: &GrantHandle, ask: Ask, hold: Duration) -> Result<AccessToken, TokenError> {
+    match handle.fresh() {
+        Some(fresh) if ask == Ask::default() => Ok(fresh.to_owned()),
+        _ => handle.access_token_within(ask, hold).await,
+    }
+}
+
+fn attach<B>(parts: &request::Parts, token: &AccessToken, body: ReplayBody<B>) -> Request<ReplayBody<B>> {
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = parts.uri.clone();
+    *request.version_mut() = parts.version;
+    *request.headers_mut() = parts.headers.clone();
+    *request.extensions_mut() = parts.extensions.clone();
+    request.headers_mut().insert(AUTHORIZATION, token.authorization().clone());
+    request
+}
+
+/// A refusal that is looked into.
+struct Walk<'a, S> {
+    handle: &'a GrantHandle,
+    policy: &'a Policy,
+    parts: request::Parts,
+    recorder: Recorder,
+    once: bool,
+    send: S,
+}
+
+impl<S> Walk<'_, S> {
+    async fn judge<B, R, E, F>(
+        &self,
+        token: AccessToken,
+        response: Response<R>,
+    ) -> Result<Answered<R>, AuthorizeError<E>>
+    where
+        B: Body<Data = Bytes>,
+        R: Body<Data = Bytes>,
+        F: Future<Output = Result<Response<R>, E>>,
+        S: Fn(Request<ReplayBody<B>>) -> F,
+    {
+        let (mut refusal, judgement) = look(self.handle, response).await;
+        if !judgement.is_some_and(|judgement| judgement.verdict.asks_for_renewal()) {
+            if refusal.status().is_success() {
+                token.mark_accepted();
+            }
+            return Ok(refusal);
+        }
+        let mut token = token;
+        if self.may_lag(&token) {
+            match self.wait_out_lag(token, refusal).await? {
+                Lag::Over(response) => return Ok(response),
+                Lag::Refused(last_token, last_refusal) => (token, refusal) = (last_token, last_refusal),
+            }
+        }
+        let by = By::Resource { accepted: token.was_accepted() };
+        let ask = Ask { rejected: Some(Rejected { generation: token.generation(), by }), ..Ask::default() };
+        match self.handle.access_token_within(ask, self.policy.hold).await {
+            Ok(_) if !self.may_replay() => Ok(marked(refusal, Code::NotReplayed)),
+            Ok(renewed) => self.replay(renewed).await,
+            // The person is needed: a bare 401 would send the client looking for another credential.
+            Err(error @ TokenError::NeedsUser { .. }) => Err(AuthorizeError::Token(error)),
+            Err(error) => Ok(marked(refusal, error.code())),
+        }
+    }
+
+    fn may_replay(&self) -> bool {
+        may_replay(&self.parts.method, self.recorder.kept(), self.once)
+    }
+
+    /// Whether the refusal may be the resource's lag behind a renewal: the token is young and was
+    /// never taken. A token that was taken before and is refused now was revoked.
+    fn may_lag(&self, token: &AccessToken) -> bool {
+        let age = self.handle.keeper().clock().now().since(token.issued_at());
+        let renewed = token.generation().0 > 1;
+        renewed && age < LAG_AGE_MAX && !token.was_accepted() && self.may_replay()
+    }
+
+    async fn replay<B, R, E, F>(&self, token: AccessToken) -> Result<Answered<R>, AuthorizeError<E>>
+    where
+        R: Body<Data = Bytes>,
+        F: Future<Output = Result<Response<R>, E>>,
+        S: Fn(Request<ReplayBody<B>>) -> F,
+    {
+        let response = self.again(&token).await?;
+        let (response, judgement) = look(self.handle, response).await;
+        let refused = judgement.is_some_and(|judgement| judgement.verdict.asks_for_renewal());
+        let lagging = refused && self.may_lag(&token);
+        if lagging {
+            return Ok(match self.wait_out_lag(token, response).await? {
+                Lag::Over(response) => response,
+                Lag::Refused(_, refusal) => marked(refusal, Code::RejectedAfterRenewal),
+            });
+        }
+        if response.status().is_success() {
+            token.mark_accepted();
+        }
+        Ok(if refused { marked(response, Code::RejectedAfterRenewal) } else { response })
+    }
+
+    async fn again<B, R, E, F>(&self, token: &AccessToken) -> Result<Response<R>, AuthorizeError<E>>
+    where
+        F: Future<Output = Result<Response<R>, E>>,
+        S: Fn(Request<ReplayBody<B>>) -> F,
+    {
+        debug_assert_eq!(self.recorder.kept(), BodyKept::Whole);
+        (self.send)(attach(&self.parts, token, self.recorder.again())).await.map_err(AuthorizeError::Send)
+    }
+
+    /// F49: the same token again after a quarter of a second, one and three; or the next one, as
+    /// soon as there is one.
+    async fn wait_out_lag<B, R, E, F>(
+        &self,
+        token: AccessToken,
+        refusal: Answered<R>,
+    ) -> Result<Lag<R>, AuthorizeError<E>>
+    where
+        R: Body<Data = Bytes>,
+        F: Future<Output = Result<Response<R>, E>>,
+        S: Fn(Request<ReplayBody<B>>) -> F,
+    {
+        let (mut token, mut refusal) = (token, refusal);
+        for pause in LAG_PAUSES {
+            self.handle.changed(pause).await;
+            if let Ok(current) = self.handle.access_token(Ask::default()).await {
+                token = current;
+            }
+            let response = self.again(&token).await?;
+            let (response, judgement) = look(self.handle, response).await;
+            if !judgement.is_some_and(|judgement| judgement.verdict.asks_for_renewal()) {
+                if response.status().is_success() {
+                    token.mark_accepted();
+                }
+                return Ok(Lag::Over(response));
+            }
+            refusal = response;
+        }
+        Ok(Lag::Refused(token, refusal))
+    }
+}
+
+enum Lag<R: Body<Data = Bytes>> {
+    Over(Answered<R>),
+    Refused(AccessToken, Answered<R>),
+}
+
+/// Judges a response. Only refusals are looked into, and only as far as a bounded peek.
+async fn look<R: Body<Data = Bytes>>(handle: &GrantHandle, response: Response<R>) -> (Answered<R>, Option<Judgement>) {
+    let mut response = response.map(PeekedBody::untouched);
+    if !worth_a_look(response.status()) {
+        return (response, None);
+    }
+    let body = response.body_mut().peek().await;
+    let quirks = Quirks::for_provider(&handle.settings().quirks);
+    let judgement = classify(EndpointKind::Resource, response.status().as_u16(), response.headers(), &body, &quirks);
+    (response, Some(judgement))
+}
+
+/// Statuses by which resources are known to refuse a token.
+fn worth_a_look(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 401 | 403 | 407 | 419 | 440 | 498 | 499)
+}
+
+fn marked<R: Body<Data = Bytes>>(mut response: Answered<R>, code: Code) -> Answered<R> {
+    response.headers_mut().insert(OUTLAST_CODE, HeaderValue::from_static(code.as_str()));
+    response
+}

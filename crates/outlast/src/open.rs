@@ -1,0 +1,168 @@
+//! Opens a keeper over a folder of state.
+
+use crate::discovery::HttpDiscovery;
+use crate::keeper::{Discovery, Keeper, Parts};
+use crate::settings::GrantSettings;
+use crate::system_clock::{CoarseTime, SystemClock};
+use outlast_core::strategy::GrantType;
+use outlast_core::wire::TokenEndpoint;
+use outlast_core::{Clock, Code, Grant, GrantId, StoreError, TokenStore};
+use outlast_oauth::{HttpTokenEndpoint, grant_type};
+use outlast_store::{KeySource, MemoryStore, SqliteStore};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a keeper is opened with.
+pub struct Settings {
+    home: Option<PathBuf>,
+    key: KeySource,
+    grants: Vec<GrantSettings>,
+    clock: Option<Arc<dyn Clock>>,
+    store: Option<Arc<dyn TokenStore>>,
+    endpoint: Option<Arc<dyn TokenEndpoint>>,
+}
+
+/// Why a keeper could not be opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Two grants have the same name.
+    Duplicate {
+        /// The name.
+        grant: GrantId,
+    },
+    /// The store could not be opened.
+    Store(StoreError),
+    /// A grant type that the strategy table does not have.
+    UnknownGrantType {
+        /// The grant.
+        grant: GrantId,
+        /// The type asked for.
+        grant_type: String,
+    },
+}
+
+impl OpenError {
+    /// Its code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Duplicate { .. } | Self::UnknownGrantType { .. } => Code::ConfigurationInvalid,
+            Self::Store(error) => error.code(),
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicate { grant } => write!(f, "grant {grant} is configured twice; remove one"),
+            Self::Store(error) => error.fmt(f),
+            Self::UnknownGrantType { grant, grant_type } => {
+                let known: Vec<_> = grant_type::TABLE.iter().map(|row| row.strategy().grant_type).collect();
+                write!(f, "grant {grant} has grant type {grant_type:?}; known are: {}", known.join(", "))
+            }
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Settings {
+    /// A keeper whose state lies in the folder `home`, sealed with a key file beside it unless
+    /// [`Settings::key`] says otherwise.
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        Self { home: Some(home.into()), ..Self::in_memory() }
+    }
+
+    /// A keeper that forgets everything when it ends, for tests and demonstrations.
+    pub fn in_memory() -> Self {
+        Self { home: None, key: KeySource::File, grants: vec![], clock: None, store: None, endpoint: None }
+    }
+
+    /// Where the sealing key comes from.
+    #[must_use]
+    pub fn key(self, key: KeySource) -> Self {
+        Self { key, ..self }
+    }
+
+    /// Adds a grant.
+    #[must_use]
+    pub fn grant(mut self, grant: GrantSettings) -> Self {
+        self.grants.push(grant);
+        self
+    }
+
+    /// Adds grants.
+    #[must_use]
+    pub fn grants(mut self, grants: impl IntoIterator<Item = GrantSettings>) -> Self {
+        self.grants.extend(grants);
+        self
+    }
+
+    /// Another clock than the system's, for simulations.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock: Some(clock), ..self }
+    }
+
+    /// Another store than the embedded one.
+    #[must_use]
+    pub fn store(self, store: Arc<dyn TokenStore>) -> Self {
+        Self { store: Some(store), ..self }
+    }
+
+    /// Another road to the token endpoint than the hardened HTTP client, for simulations.
+    #[must_use]
+    pub fn endpoint(self, endpoint: Arc<dyn TokenEndpoint>) -> Self {
+        Self { endpoint: Some(endpoint), ..self }
+    }
+
+    /// Opens the keeper. Reads no record and sends nothing yet.
+    pub fn open(self) -> Result<Keeper, OpenError> {
+        let grants = rows(self.grants)?;
+        let store = match (self.store, self.home) {
+            (Some(store), _) => store,
+            (None, Some(home)) => Arc::new(SqliteStore::open(&home, self.key)?) as Arc<dyn TokenStore>,
+            (None, None) => Arc::new(MemoryStore::new()),
+        };
+        let (clock, coarse) = match self.clock {
+            Some(clock) => (clock, CoarseTime::never()),
+            None => {
+                let clock = Arc::new(SystemClock::new());
+                (Arc::clone(&clock) as Arc<dyn Clock>, CoarseTime::follow(clock))
+            }
+        };
+        let endpoint = self.endpoint.unwrap_or_else(|| Arc::new(HttpTokenEndpoint::new()));
+        let discovery: Arc<dyn Discovery> = Arc::new(HttpDiscovery);
+        Ok(Keeper::new(Parts { store, endpoint, discovery, clock, coarse }, grants))
+    }
+}
+
+type Row = (GrantSettings, &'static dyn GrantType);
+
+fn rows(grants: Vec<GrantSettings>) -> Result<Vec<Row>, OpenError> {
+    let mut seen = std::collections::BTreeSet::new();
+    let row = |settings: GrantSettings| {
+        if !seen.insert(settings.id.clone()) {
+            return Err(OpenError::Duplicate { grant: settings.id });
+        }
+        match grant_type::find(&settings.grant_type) {
+            Some(row) => Ok((settings, row)),
+            None => Err(OpenError::UnknownGrantType { grant: settings.id, grant_type: settings.grant_type }),
+        }
+    };
+    grants.into_iter().map(row).collect()
+}
+
+/// The record of one grant, read without a runtime, a thread or a write: for a command that only
+/// prints a token that is still good.
+pub fn read_record(home: &Path, key: &KeySource, id: &GrantId) -> Result<Option<Grant>, StoreError> {
+    outlast_store::read_grant(home, key, id)
+}
