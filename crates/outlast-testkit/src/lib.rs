@@ -1,3 +1,5 @@
 //! For tests only: simulated clock, fault injection, the contract suites and the tidy test.
 
+pub mod clock;
 pub mod contract;
+pub mod strict_server;

@@ -45,10 +45,7 @@ impl Flight {
     }
 }
 
-fn launch(
-    slot: &mut Option<Aloft>,
-    work: impl Future<Output = Result<(), TokenError>> + Send + 'static,
-) -> Landing {
+fn launch(slot: &mut Option<Aloft>, work: impl Future<Output = Result<(), TokenError>> + Send + 'static) -> Landing {
     let joined = tokio::spawn(work);
     let task = joined.abort_handle();
     let landing = async move {

@@ -15,7 +15,8 @@ use outlast_core::strategy::{GrantType, Redemption};
 use outlast_core::token::TokenSet;
 use outlast_core::wire::{Answer, Fault, Provider, TokenEndpoint};
 use outlast_core::{
-    Ask, Clock, Code, Generation, Grant, GrantId, Lease, Outcome, Plan, Standing, StoreError, Terms, Timestamp, TokenStore,
+    Ask, Clock, Code, Generation, Grant, GrantId, Lease, Outcome, Plan, Standing, StoreError, Terms, Timestamp,
+    TokenStore,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -407,7 +408,8 @@ impl GrantHandle {
         match obstacle {
             Plan::NeedsUser(cause) => Err(TokenError::NeedsUser { grant: id, cause }),
             Plan::Wait { until } => {
-                let refused = matches!(ask.rejected.map(|rejected| rejected.by), Some(By::Resource { accepted: false }));
+                let refused =
+                    matches!(ask.rejected.map(|rejected| rejected.by), Some(By::Resource { accepted: false }));
                 if refused && grant.standing == Standing::Live {
                     return Err(TokenError::RejectedAfterRenewal { grant: id, until });
                 }

@@ -24,7 +24,8 @@ impl SystemClock {
     /// Anchors the boot clock at the wall clock.
     pub fn new() -> Self {
         let wall = clock_gettime(ClockId::Realtime);
-        let millis = u64::try_from(wall.tv_sec).unwrap_or(0) * 1000 + u64::try_from(wall.tv_nsec).unwrap_or(0) / 1_000_000;
+        let millis =
+            u64::try_from(wall.tv_sec).unwrap_or(0) * 1000 + u64::try_from(wall.tv_nsec).unwrap_or(0) / 1_000_000;
         Self { boot_at_start: boot(), wall_at_start: Timestamp::from_millis(millis) }
     }
 }
@@ -69,7 +70,8 @@ impl CoarseTime {
     pub(crate) fn follow(clock: Arc<SystemClock>) -> Self {
         let cell = Arc::new(AtomicU64::new(clock.now().as_millis()));
         let watched = Arc::downgrade(&cell);
-        let ticking = std::thread::Builder::new().name("outlast-clock".to_owned()).spawn(move || tick(&clock, &watched));
+        let ticking =
+            std::thread::Builder::new().name("outlast-clock".to_owned()).spawn(move || tick(&clock, &watched));
         // Without the thread the cell must not be believed; every ask then takes the exact path.
         if ticking.is_err() { Self::never() } else { Self(cell) }
     }

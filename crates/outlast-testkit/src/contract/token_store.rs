@@ -127,12 +127,10 @@ fn assert_fenced(outcome: Result<(), StoreError>) {
 }
 
 async fn what_is_committed_is_loaded<S: TokenStore>(store: &S) {
-    let mut expected = 0;
-    for kind in all_kinds() {
+    for (expected, kind) in (0..).zip(all_kinds()) {
         let next = Grant { generation: Generation(expected + 1), ..kind };
         put(store, expected, &next).await;
         assert_eq!(load(store, "crm").await, Some(next));
-        expected += 1;
     }
 }
 

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body;
+use outlast_core::Code;
 use outlast_core::classify::{EndpointKind, Judgement, Quirks, classify};
 use outlast_core::plan::{Ask, By, Rejected};
 use outlast_core::replay::{BodyKept, may_replay};
-use outlast_core::Code;
 use std::fmt;
 use std::time::Duration;
 
