@@ -1,0 +1,252 @@
+//! The 401 path, as a scripted table: what the resource says, what it sees, what the caller gets.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, StreamBody};
+use outlast::middleware::{AuthorizeError, AuthorizeLayer, Policy, authorize};
+use outlast::{ClientAuth, Clock, Code, GrantHandle, GrantId, GrantSettings, Provider, Server, Settings, TokenSet};
+use outlast_testkit::clock::SimulatedClock;
+use outlast_testkit::strict_server::{StrictServer, Trick};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A resource that takes some tokens and records what it was sent.
+#[derive(Clone, Default)]
+struct Resource {
+    accepted: Arc<Mutex<Vec<String>>>,
+    sent: Arc<Mutex<Vec<(String, Bytes)>>>,
+}
+
+impl Resource {
+    fn accepts(&self, tokens: &[&str]) {
+        *self.accepted.lock().unwrap() = tokens.iter().map(|token| format!("Bearer {token}")).collect();
+    }
+
+    fn tokens_seen(&self) -> Vec<String> {
+        self.sent.lock().unwrap().iter().map(|(token, _)| token.trim_start_matches("Bearer ").to_owned()).collect()
+    }
+
+    async fn answer<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: std::fmt::Debug,
+    {
+        let values: Vec<_> = request.headers().get_all("authorization").iter().collect();
+        assert_eq!(values.len(), 1, "exactly one credential leaves");
+        let token = values[0].to_str().unwrap().to_owned();
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        let taken = self.accepted.lock().unwrap().contains(&token);
+        self.sent.lock().unwrap().push((token, body));
+        let response = Response::builder();
+        Ok(match taken {
+            true => response.status(200).body(Full::from("fine")),
+            false => response
+                .status(401)
+                .header(
+                    "www-authenticate",
+                    r#"Bearer error="invalid_token", error_description="The access token expired""#,
+                )
+                .body(Full::from("the original refusal")),
+        }
+        .unwrap())
+    }
+}
+
+struct World {
+    server: StrictServer,
+    handle: GrantHandle,
+    resource: Resource,
+}
+
+async fn world() -> World {
+    let server = StrictServer::new(Duration::from_secs(3600), Duration::from_millis(100));
+    let clock = Arc::new(SimulatedClock::new());
+    let provider = Provider { token_endpoint: "https://as.example/token".to_owned(), ..Provider::default() };
+    let settings = GrantSettings {
+        id: GrantId::parse("crm").unwrap(),
+        grant_type: "refresh_token".to_owned(),
+        server: Server::Known(provider),
+        client_id: "client".to_owned(),
+        client_auth: ClientAuth::None,
+        scope: vec![],
+        resource: None,
+        upstream: None,
+        quirks: String::new(),
+    };
+    let keeper = Settings::in_memory()
+        .endpoint(Arc::new(server.clone()))
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .grant(settings)
+        .open()
+        .unwrap();
+    let handle = keeper.grant(&GrantId::parse("crm").unwrap()).unwrap();
+    handle.import(TokenSet::first(server.issue(), clock.now())).await.unwrap();
+    World { server, handle, resource: Resource::default() }
+}
+
+impl World {
+    async fn send_body<B>(
+        &self,
+        request: Request<B>,
+    ) -> Result<(StatusCode, Option<String>, Bytes), AuthorizeError<Infallible>>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: std::fmt::Debug,
+    {
+        let policy = Policy { hold: Duration::ZERO, ..Policy::default() };
+        let response = authorize(&self.handle, &policy, request, |request| self.resource.answer(request)).await?;
+        let code = response.headers().get("outlast-code").map(|code| code.to_str().unwrap().to_owned());
+        let status = response.status();
+        Ok((status, code, response.into_body().collect().await.unwrap().to_bytes()))
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> (u16, Option<String>, Bytes) {
+        let (status, code, body) = self.send_body(request).await.unwrap();
+        (status.as_u16(), code, body)
+    }
+}
+
+fn request(method: Method, body: &'static str) -> Request<Full<Bytes>> {
+    Request::builder()
+        .method(method)
+        .uri("/work")
+        .header("authorization", "Bearer mine")
+        .body(Full::from(body))
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn r8_a_refused_get_and_a_buffered_post_are_sent_once_more_byte_for_byte() {
+    for method in [Method::GET, Method::POST] {
+        let world = world().await;
+        world.resource.accepts(&["access-1"]);
+        world.send(request(Method::GET, "")).await;
+        world.resource.accepts(&["access-2"]);
+        assert_eq!(world.send(request(method, "payload")).await, (200, None, Bytes::from("fine")));
+        assert_eq!(world.resource.tokens_seen(), ["access-1", "access-1", "access-2"]);
+        assert!(world.resource.sent.lock().unwrap()[1..].iter().all(|(_, body)| body == "payload"));
+        assert_eq!(world.server.seen().requests, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r8_a_streamed_upload_is_not_sent_again_and_the_original_refusal_is_returned() {
+    let world = world().await;
+    let large = vec![b'x'; Policy::default().replay_body_bytes_max + 1];
+    let upload = Request::post("/upload").body(Full::from(large)).unwrap();
+    let answer = world.send(upload).await;
+    assert_eq!(answer, (401, Some("not-replayed".to_owned()), Bytes::from("the original refusal")));
+    assert_eq!(world.resource.tokens_seen(), ["access-1"]);
+    assert_eq!(world.server.seen().requests, 1, "the token is renewed for the next request");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r8_a_request_marked_once_is_not_sent_again() {
+    let world = world().await;
+    let mut once = request(Method::POST, "charge");
+    once.headers_mut().insert("outlast-replay", "never".parse().unwrap());
+    let (status, code, _) = world.send(once).await;
+    assert_eq!((status, code.as_deref()), (401, Some("not-replayed")));
+    assert_eq!(world.resource.tokens_seen(), ["access-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_whose_stream_breaks_off_is_not_sent_again() {
+    let world = world().await;
+    let frames = futures_util::stream::iter([Ok::<_, Infallible>(http_body::Frame::data(Bytes::from("part")))]);
+    let streamed = Request::post("/x").body(StreamBody::new(frames)).unwrap();
+    let (status, _, _) = world.send_body(streamed).await.unwrap();
+    assert_eq!(status, 401);
+    let seen = world.resource.tokens_seen();
+    assert!(seen.len() == 2 && seen[1] == "access-2", "a short stream that was read whole may be sent again: {seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r9_a_resource_that_refuses_everything_sees_one_renewal_and_two_sends() {
+    let world = world().await;
+    let (status, code, body) = world.send(request(Method::GET, "")).await;
+    assert_eq!((status, code.as_deref(), &*body), (401, Some("rejected-after-renewal"), &b"the original refusal"[..]));
+    for _ in 0..100 {
+        assert_eq!(world.send(request(Method::GET, "")).await.0, 401);
+    }
+    assert_eq!(world.server.seen().requests, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f49_a_young_token_that_was_never_taken_is_tried_again_before_it_is_renewed() {
+    let world = world().await;
+    world.resource.accepts(&["access-1"]);
+    world.send(request(Method::GET, "")).await;
+    world.resource.accepts(&[]);
+    let lagging = world.resource.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(1000)).await;
+        lagging.accepts(&["access-2"]);
+    });
+    assert_eq!(world.send(request(Method::GET, "")).await.0, 200);
+    assert_eq!(world.server.seen().requests, 1, "the resource lagged; another renewal would not have helped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn n13_other_refusals_pass_untouched_and_cause_no_renewal() {
+    for status in [400_u16, 403, 404, 409, 429, 500, 503] {
+        let world = world().await;
+        let answer = |_request| async move {
+            Ok::<_, Infallible>(Response::builder().status(status).body(Full::<Bytes>::from("as it came")).unwrap())
+        };
+        let response = authorize(&world.handle, &Policy::default(), request(Method::GET, ""), answer).await.unwrap();
+        assert_eq!(response.status(), status);
+        assert!(!response.headers().contains_key("outlast-code"));
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "as it came");
+        assert_eq!(world.server.seen().requests, 0, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r24_a_grant_that_needs_its_owner_is_no_401_and_its_text_says_wait() {
+    let world = world().await;
+    world.server.play([Trick::Refuse("invalid_grant")]);
+    let AuthorizeError::Token(error) = world.send_body(request(Method::GET, "")).await.unwrap_err() else {
+        panic!("a refusal was passed on");
+    };
+    assert_eq!(error.code(), Code::NeedsUser);
+    assert!(error.to_string().contains("do not use another credential"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_refused_requests_cause_one_renewal_and_all_succeed() {
+    let world = Arc::new(world().await);
+    world.resource.accepts(&["access-1"]);
+    world.send(request(Method::GET, "")).await;
+    world.resource.accepts(&["access-2"]);
+    let sending: Vec<_> = (0..50)
+        .map(|_| {
+            tokio::spawn({
+                let world = Arc::clone(&world);
+                async move { world.send(request(Method::POST, "x")).await.0 }
+            })
+        })
+        .collect();
+    for status in sending {
+        assert_eq!(status.await.unwrap(), 200);
+    }
+    assert_eq!((world.server.seen().requests, world.server.seen().reuse_alarms), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tower_layer_walks_the_same_way() {
+    use tower::{Layer, ServiceExt, service_fn};
+    let world = world().await;
+    world.resource.accepts(&["access-2"]);
+    let resource = world.resource.clone();
+    let inner = service_fn(move |request| {
+        let resource = resource.clone();
+        async move { resource.answer(request).await }
+    });
+    let service = AuthorizeLayer::new(world.handle.clone()).layer(inner);
+    let response = service.oneshot(request(Method::POST, "payload")).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(world.server.seen().requests, 1);
+}
