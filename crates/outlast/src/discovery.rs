@@ -1,9 +1,22 @@
+//! Finds an authorization server from its issuer, for the keeper.
+
 use crate::keeper::{Discovery, NotFound};
+use outlast_core::BoxFuture;
 use outlast_core::wire::Provider;
-use outlast_core::{BoxFuture, Code};
+use outlast_oauth::metadata;
+use outlast_oauth::provider::generic;
+
+/// Discovery over the hardened client.
 pub(crate) struct HttpDiscovery;
+
 impl Discovery for HttpDiscovery {
-    fn discover<'a>(&'a self, _issuer: &'a str) -> BoxFuture<'a, Result<Provider, NotFound>> {
-        Box::pin(async move { Err(NotFound { code: Code::MetadataInvalid, detail: String::new() }) })
+    fn discover<'a>(&'a self, issuer: &'a str) -> BoxFuture<'a, Result<Provider, NotFound>> {
+        Box::pin(async move {
+            let found = metadata::discover(issuer).await;
+            found.map(|found| generic::from_metadata(&found)).map_err(|error| NotFound {
+                code: error.code(),
+                detail: error.to_string(),
+            })
+        })
     }
 }

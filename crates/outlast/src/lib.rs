@@ -55,7 +55,7 @@ pub use outlast_core::token::{Generation, TokenSet, TokenType};
 pub use outlast_core::token_response::read_token_set;
 pub use outlast_core::wire::{Provider, TokenResponse};
 pub use outlast_core::{Advice, BoxFuture, Clock, Code, Timestamp};
-pub use outlast_oauth::grant_type;
+pub use outlast_oauth::{grant_type, metadata, provider};
 pub use outlast_store::key::KeySource;
 pub use published::{AccessToken, FreshToken};
 pub use refresher::Refresher;
