@@ -13,10 +13,9 @@ impl Discovery for HttpDiscovery {
     fn discover<'a>(&'a self, issuer: &'a str) -> BoxFuture<'a, Result<Provider, NotFound>> {
         Box::pin(async move {
             let found = metadata::discover(issuer).await;
-            found.map(|found| generic::from_metadata(&found)).map_err(|error| NotFound {
-                code: error.code(),
-                detail: error.to_string(),
-            })
+            found
+                .map(|found| generic::from_metadata(&found))
+                .map_err(|error| NotFound { code: error.code(), detail: error.to_string() })
         })
     }
 }
