@@ -73,6 +73,8 @@ fn basic(client_id: &str, secret: &Secret) -> Secret {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

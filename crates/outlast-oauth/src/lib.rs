@@ -1,15 +1,20 @@
 //! Speaks to authorization servers; cannot see a store or a file. Not an API boundary; use `outlast`.
 //!
-//! [`grant_type`] writes token requests without sending them, [`endpoint`] sends them.
+//! [`grant_type`] writes token requests without sending them, [`endpoint`] sends them, [`metadata`]
+//! finds out where to, and [`provider`] knows some servers by name.
 
 pub mod address;
 pub mod client_authentication;
 pub mod endpoint;
 mod exchange;
 pub mod grant_type;
+pub mod metadata;
+pub mod provider;
 mod request;
 
 pub use address::AddressError;
 pub use client_authentication::ClientAuthMethod;
 pub use endpoint::HttpTokenEndpoint;
 pub use exchange::{BODY_BYTES_MAX, HEADER_BYTES_MAX, Limits};
+pub use metadata::{DiscoveryError, Metadata, discover};
+pub use provider::Preset;
