@@ -1,32 +1,183 @@
 //! From a reply to the one right recovery.
+//!
+//! [`classify`] is pure and total: any status, header and body get a verdict, in time linear in
+//! what is read of them. The order of its tests, and why it is that, stands in
+//! `docs/classification.md`.
 
+mod body;
+pub mod challenge;
+mod codes;
+pub mod explanation;
+mod fields;
+mod finish;
+pub mod meaning;
+pub mod quirks;
+pub mod redaction;
+pub mod retry_after;
+mod rules;
+mod scope;
 pub mod verdict;
+mod words;
 
+pub use body::BODY_BYTES_MAX;
+pub use quirks::Quirks;
 pub use verdict::{EndpointKind, Evidence, Judgement, StepUp, Verdict};
 
+use crate::clock::Timestamp;
+use body::{Facts, Format, read_body};
+use fields::read_fields;
 use http::HeaderMap;
+use meaning::Meaning;
+use rules::{Decision, Ground, Taken};
 
-/// What is known of a provider's habits, by the name of its preset; empty for none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Quirks {
-    /// Name of the provider whose documented codes are consulted before the generic rules.
-    pub provider: String,
+/// Judges a reply. Total and pure: any bytes get a verdict.
+///
+/// `body` may be whole or only its beginning; at most [`BODY_BYTES_MAX`] bytes of it are read. A
+/// `Retry-After` date is read relative to the reply's own `Date` field; see [`classify_at`] for
+/// replies that have none.
+pub fn classify(kind: EndpointKind, status: u16, headers: &HeaderMap, body: &[u8], quirks: &Quirks) -> Judgement {
+    judge(kind, status, headers, body, quirks, None)
 }
 
-impl Quirks {
-    /// The habits of a provider by the name of its preset.
-    pub fn for_provider(name: &str) -> Self {
-        Self { provider: name.to_owned() }
+/// The same, with the moment the reply came, for waits that are given as a date in a reply that
+/// has no `Date` field.
+pub fn classify_at(
+    kind: EndpointKind,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    quirks: &Quirks,
+    now: Timestamp,
+) -> Judgement {
+    judge(kind, status, headers, body, quirks, Some(now))
+}
+
+#[inline]
+fn judge(
+    kind: EndpointKind,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    quirks: &Quirks,
+    now: Option<Timestamp>,
+) -> Judgement {
+    if is_plain_success(kind, status, body, quirks) {
+        return Judgement {
+            verdict: Verdict::NotAuth,
+            evidence: Evidence { place: "status", found: String::new() },
+            resource_metadata: None,
+        };
+    }
+    judge_refusal(kind, status, headers, body, quirks, now)
+}
+
+/// Whether a reply is a success by its first bytes. Bodies of APIs that send errors with 200 begin
+/// with one of a few keys; anything else is not looked at.
+#[inline]
+fn is_plain_success(kind: EndpointKind, status: u16, body: &[u8], quirks: &Quirks) -> bool {
+    if kind != EndpointKind::Resource
+        || status == 203
+        || !(200..300).contains(&status)
+        || quirks.success_peek().is_some()
+    {
+        return false;
+    }
+    match body.first() {
+        // gRPC answers 200 with an empty body and its status in the header.
+        None => false,
+        Some(b'{') => !begins_like_an_error(body),
+        Some(b'<' | b' ' | b'\n' | b'\r' | b'\t' | 0xef) => false,
+        Some(_) => true,
     }
 }
 
-/// Judges a reply that arrived whole. Total and pure: any bytes get a verdict.
-pub fn classify(kind: EndpointKind, status: u16, headers: &HeaderMap, body: &[u8], quirks: &Quirks) -> Judgement {
-    let _ = (kind, headers, body, quirks);
-    let verdict = match status {
-        200..=399 => Verdict::NotAuth,
-        401 => Verdict::AccessTokenInvalid,
-        _ => Verdict::Unknown,
+/// Whether the first key of an object is one that error bodies begin with.
+fn begins_like_an_error(body: &[u8]) -> bool {
+    const KEYS: [&[u8]; 19] = [
+        b"ok\"",
+        b"error",
+        b"err",
+        b"success\"",
+        b"code\"",
+        b"msg\"",
+        b"message\"",
+        b"status\"",
+        b"data\"",
+        b"type\"",
+        b"jsonrpc\"",
+        b"fault",
+        b"Error",
+        b"request_id\"",
+        b"log_id\"",
+        b"ret\"",
+        b"result\"",
+        b"id\"",
+        b"Message\"",
+    ];
+    // `id` is what most plain objects begin with, and JSON-RPC's errors too; the latter have
+    // `error` right behind it.
+    let start = body[1..].trim_ascii_start();
+    let Some(key) = start.strip_prefix(b"\"") else { return false };
+    if key.starts_with(b"id\"") {
+        return key.get(..64).unwrap_or(key).windows(7).any(|part| part == b"\"error\"");
+    }
+    KEYS.iter().any(|name| key.starts_with(name))
+}
+
+#[inline(never)]
+fn judge_refusal(
+    kind: EndpointKind,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    quirks: &Quirks,
+    now: Option<Timestamp>,
+) -> Judgement {
+    let success = (200..300).contains(&status);
+    let mut facts = Facts::new(!success || kind != EndpointKind::Resource);
+    let fields = read_fields(headers, &mut facts);
+    let seen = if success && kind == EndpointKind::Resource {
+        body.get(..quirks::SUCCESS_PEEK_BYTES).unwrap_or(body)
+    } else {
+        body
     };
-    Judgement { verdict, evidence: Evidence { place: "status", found: status.to_string() }, resource_metadata: None }
+    let format = read_body(seen, &mut facts);
+    if let Some(inner) = facts.lone_text {
+        return judge_lone_text(kind, status, headers, inner, quirks, now);
+    }
+    let taken = Taken { kind, status, fields, facts, format };
+    let decision = decide(&taken, headers, quirks);
+    finish::finish(&taken, &decision, headers, now)
+}
+
+/// A body that is one JSON string: an object that was encoded twice, or a bare code.
+fn judge_lone_text(
+    kind: EndpointKind,
+    status: u16,
+    headers: &HeaderMap,
+    text: &[u8],
+    quirks: &Quirks,
+    now: Option<Timestamp>,
+) -> Judgement {
+    let inner = body::json::unescape(text);
+    let object = inner.trim_start().starts_with(['{', '[']);
+    let body = if object { inner } else { format!("{{\"error\":\"{}\"}}", String::from_utf8_lossy(text)) };
+    let mut facts = Facts::new(true);
+    let fields = read_fields(headers, &mut facts);
+    body::json::scan(body.as_bytes(), &mut facts);
+    let taken = Taken { kind, status, fields, facts, format: Format::Json };
+    let decision = decide(&taken, headers, quirks);
+    finish::finish(&taken, &decision, headers, now)
+}
+
+/// The order of tests: a nonce is asked for by the protocol itself; then what the provider
+/// documents; then the generic rules.
+fn decide<'a>(taken: &Taken<'a>, headers: &HeaderMap, quirks: &Quirks) -> Decision<'a> {
+    if let Some(fact) = taken.facts.codes().find(|fact| fact.text.eq_ignore_ascii_case(b"use_dpop_nonce")) {
+        return Decision::by_fact(Meaning::DpopNonceRequired, fact);
+    }
+    if let Some(rule) = quirks::decide(quirks.table(), taken.kind, taken.status, headers, &taken.facts) {
+        return Decision { meaning: rule.meaning, ground: Ground::Rule(rule) };
+    }
+    rules::decide(taken)
 }
