@@ -24,6 +24,11 @@ pub(crate) fn is_busy(cause: &rusqlite::Error) -> bool {
     matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
+/// Whether there was no room for what was to be written.
+pub(crate) fn is_full(cause: &rusqlite::Error) -> bool {
+    cause.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
 /// Whether a connection that may not write met a journal that must be rolled back first: a writer
 /// died in the middle of a commit.
 pub(crate) fn needs_rollback(cause: &rusqlite::Error) -> bool {

@@ -70,11 +70,24 @@ impl Home {
     /// Refuses a folder that others may look into, or that belongs to somebody else; false if
     /// there is none. A link to a folder of ours is fine.
     pub(crate) fn check(&self) -> Result<bool, StoreError> {
-        match rustix::fs::stat(&self.0) {
-            Err(Errno::NOENT) => Ok(false),
-            Err(cause) => Err(unwritable("looking at", &self.0, cause)),
-            Ok(found) => check(&self.0, &found, FileType::Directory).map(|()| true),
+        check_folder(&self.0)
+    }
+
+    /// The same for everything in it that is there, for those who have the time.
+    pub(crate) fn check_all(&self) -> Result<(), StoreError> {
+        check_folder(&self.locks())?;
+        for path in [self.database(), self.journal(), self.key()] {
+            check_file(&path)?;
         }
+        Ok(())
+    }
+}
+
+fn check_folder(path: &Path) -> Result<bool, StoreError> {
+    match rustix::fs::stat(path) {
+        Err(Errno::NOENT) => Ok(false),
+        Err(cause) => Err(unwritable("looking at", path, cause)),
+        Ok(found) => check(path, &found, FileType::Directory).map(|()| true),
     }
 }
 
@@ -103,9 +116,15 @@ pub(crate) fn create_file(path: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
-/// Opens a file for locking, making it if it is not there.
-pub(crate) fn open_lock_file(path: &Path) -> Result<File, StoreError> {
-    match open(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL) {
+/// Opens a file for locking, making it if it is not there, and its folder if that has gone.
+pub(crate) fn open_lock_file(home: &Home, path: &Path) -> Result<File, StoreError> {
+    let create = || open(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL);
+    let mut made = create();
+    if made.as_ref().is_err_and(|cause| *cause == Errno::NOENT) {
+        make_folder(&home.locks())?;
+        made = create();
+    }
+    match made {
         Ok(file) => restrict(path, &file).map(|()| file),
         Err(Errno::EXIST) => open_existing(path),
         Err(cause) => Err(unwritable("making", path, cause)),
@@ -197,6 +216,7 @@ fn move_aside(path: &Path) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -30,7 +30,7 @@ pub(crate) async fn acquire(home: &Home, grant: &GrantId, patience: Duration) ->
     let looking = async {
         let mut pause = LOOK_FIRST;
         loop {
-            if let Some(held) = try_acquire(&path)? {
+            if let Some(held) = try_acquire(home, &path)? {
                 return Ok(held);
             }
             tokio::time::sleep(jittered(pause)?).await;
@@ -48,9 +48,9 @@ pub(crate) fn jittered(pause: Duration) -> Result<Duration, StoreError> {
 
 /// The lock, unless somebody has it. The file is never removed by us, but a cleaner of old files
 /// may have: only the lock of the file that bears the name now excludes others.
-fn try_acquire(path: &Path) -> Result<Option<Held>, StoreError> {
+fn try_acquire(home: &Home, path: &Path) -> Result<Option<Held>, StoreError> {
     loop {
-        let file = home::open_lock_file(path)?;
+        let file = home::open_lock_file(home, path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(cause)) => return Err(unwritable("locking", path, cause)),
@@ -66,4 +66,24 @@ fn try_acquire(path: &Path) -> Result<Option<Held>, StoreError> {
 fn bears_the_name(file: &File, path: &Path) -> Result<bool, StoreError> {
     let locked = home::check_open_file(path, file)?;
     Ok(rustix::fs::lstat(path).is_ok_and(|named| (named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f13_a_locked_file_that_lost_its_name_is_not_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(&folder.path().join("home"));
+        home.create().unwrap();
+        let path = home.own_lock("test");
+        let Held(file) = &try_acquire(&home, &path).unwrap().unwrap();
+        assert!(bears_the_name(file, &path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!bears_the_name(file, &path).unwrap(), "removed");
+        let _successor = try_acquire(&home, &path).unwrap().unwrap();
+        assert!(!bears_the_name(file, &path).unwrap(), "replaced");
+    }
 }

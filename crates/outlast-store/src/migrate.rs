@@ -12,6 +12,9 @@ pub(crate) const SCHEMA: u32 = 1;
 /// "OUTL"; kept in `PRAGMA application_id`.
 pub(crate) const APPLICATION_ID: u32 = 0x4F55_544C;
 
+/// Pages kept free inside the database for a record that grows while the disk is full (F20).
+const RESERVE_BYTES: u32 = 64 * 1024;
+
 const TABLES: &str = "
     CREATE TABLE meta (
         one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -38,6 +41,7 @@ const TABLES: &str = "
         kept_since INTEGER NOT NULL,
         sealed BLOB NOT NULL
     ) STRICT;
+    CREATE TABLE reserve (one INTEGER PRIMARY KEY CHECK (one = 1), filler BLOB NOT NULL) STRICT;
 ";
 
 /// What a store says of itself.
@@ -72,9 +76,22 @@ pub(crate) fn build(connection: &mut Connection, meta: &Meta) -> Result<(), Stor
         derivation.map(|d| d.lanes),
     ];
     transaction.execute("INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", columns).map_err(failed)?;
+    transaction.execute("INSERT INTO reserve VALUES (1, zeroblob(?))", [RESERVE_BYTES]).map_err(failed)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
     transaction.pragma_update(None, "user_version", SCHEMA).map_err(failed)?;
     transaction.commit().map_err(failed)
+}
+
+/// Puts the reserve back where it was given up; true if it is whole.
+pub(crate) fn refill(connection: &Connection) -> bool {
+    // A full disk refuses this; the statement then undoes itself, and the next commit tries again.
+    let sql = "INSERT INTO reserve VALUES (1, zeroblob(?)) ON CONFLICT DO NOTHING";
+    connection.execute(sql, [RESERVE_BYTES]).is_ok()
+}
+
+/// Gives the reserve's pages up to whatever else the transaction writes; true if there was one.
+pub(crate) fn spend_reserve(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.execute("DELETE FROM reserve", []).map(|rows| rows > 0)
 }
 
 /// A number of 64 bits as it lies in a column: SQLite's integers are signed, so the upper half of

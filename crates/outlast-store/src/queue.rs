@@ -39,8 +39,8 @@ impl Drop for Turn<'_> {
 impl Queue {
     /// Opens the lock files.
     pub(crate) fn open(home: &Home) -> Result<Self, StoreError> {
-        let turnstile = home::open_lock_file(&home.own_lock("turnstile"))?;
-        let writer = home::open_lock_file(&home.own_lock("writer"))?;
+        let turnstile = home::open_lock_file(home, &home.own_lock("turnstile"))?;
+        let writer = home::open_lock_file(home, &home.own_lock("writer"))?;
         Ok(Self { turnstile, writer })
     }
 

@@ -90,12 +90,14 @@ impl Reader {
     /// An epoch never falls, not even when a grant is forgotten: a lower one than we have seen
     /// means that the file was put back to an earlier state under us, with a spent token in it.
     fn refuse_older(&mut self, id: &GrantId, epoch: u64) -> Result<(), StoreError> {
-        let newest = self.newest.entry(id.clone()).or_insert(0);
-        if epoch < *newest {
+        if epoch < self.newest.get(id).copied().unwrap_or(0) {
             let detail = format!("the record of {id} was put back to an earlier state while it was in use");
             return Err(StoreError::Corrupt { detail });
         }
-        *newest = epoch;
+        // Names that have no record are not kept: a caller may ask for any number of them.
+        if epoch > 0 {
+            self.newest.insert(id.clone(), epoch);
+        }
         Ok(())
     }
 

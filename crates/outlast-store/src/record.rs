@@ -343,3 +343,68 @@ impl From<StoredCause> for Cause {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use outlast_testkit::contract::token_store::{all_kinds, grant, id};
+
+    fn there_and_back(held: &Grant) -> Grant {
+        let bytes = encode(held, &Unknown::new()).unwrap();
+        decode(&held.id, held.generation, &bytes).unwrap().0
+    }
+
+    #[test]
+    fn every_kind_of_grant_survives_being_stored() {
+        for held in all_kinds() {
+            assert_eq!(there_and_back(&held), held);
+        }
+    }
+
+    #[test]
+    fn the_list_of_members_is_what_is_written() {
+        let value: Unknown = serde_json::from_slice(&encode(&grant("crm", 1), &Unknown::new()).unwrap()).unwrap();
+        assert_eq!(value.keys().map(String::as_str).collect::<Vec<_>>(), MEMBERS);
+    }
+
+    #[test]
+    fn f27_members_that_this_version_does_not_know_are_written_back() {
+        let mut newer: Unknown = serde_json::from_slice(&encode(&grant("crm", 1), &Unknown::new()).unwrap()).unwrap();
+        newer.insert("hint".to_owned(), serde_json::json!({ "deep": [1, "x"] }));
+        let (held, unknown) = decode(&id("crm"), Generation(1), &serde_json::to_vec(&newer).unwrap()).unwrap();
+        assert_eq!(held, grant("crm", 1));
+        let again: Unknown = serde_json::from_slice(&encode(&grant("crm", 2), &unknown).unwrap()).unwrap();
+        assert_eq!(again["hint"], newer["hint"]);
+        assert_eq!(again["tokens"]["access"], "access-crm-2", "what is known is written anew");
+    }
+
+    #[test]
+    fn a_code_that_only_a_newer_version_knows_does_not_hide_the_tokens() {
+        let text = String::from_utf8(encode(&all_kinds().pop().unwrap(), &Unknown::new()).unwrap().to_vec()).unwrap();
+        let newer = text.replace(Code::ServerMisbehaved.as_str(), "not-invented-yet");
+        let (held, _) = decode(&id("crm"), Generation(1), newer.as_bytes()).unwrap();
+        assert_eq!((held.trouble, held.tokens.is_some()), (None, true));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_quoted() {
+        for text in [r#"{"tokens":"CANARY"}"#, "CANARY", r#"{"standing":{"is":"CANARY"}}"#] {
+            let refused = decode(&id("crm"), Generation(1), text.as_bytes()).unwrap_err();
+            assert!(matches!(refused, StoreError::Corrupt { .. }));
+            assert!(!format!("{refused} {refused:?}").contains("CANARY"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_record_larger_than_the_limit_is_refused() {
+        let with = |length: usize| {
+            let mut held = grant("crm", 1);
+            held.tokens.as_mut().unwrap().access = Secret::new("x".repeat(length));
+            encode(&held, &Unknown::new()).map(|bytes| bytes.len())
+        };
+        let rest = with(0).unwrap();
+        assert_eq!(with(RECORD_BYTES_MAX - rest).unwrap(), RECORD_BYTES_MAX);
+        assert!(matches!(with(RECORD_BYTES_MAX - rest + 1), Err(StoreError::Unwritable { .. })));
+    }
+}

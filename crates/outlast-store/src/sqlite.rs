@@ -21,6 +21,10 @@ use tokio::sync::{mpsc, oneshot};
 /// Reads that may wait for the thread that does them; further callers wait before they may ask.
 const READS_MAX: usize = 1024;
 
+/// The journal is made with this much disk space, so that the first commits need none. Zeros at its
+/// start tell SQLite that there is nothing to undo.
+const JOURNAL_BYTES: usize = 256 * 1024;
+
 type Reading = Box<dyn FnOnce(&mut Reader) + Send>;
 
 /// Keeps grants in a folder. Several processes may use the same one at the same time.
@@ -46,7 +50,7 @@ impl SqliteStore {
         if !home.check()? || !home::check_file(&home.database())? {
             create(&home, &source)?;
         }
-        home::check_file(&home.journal())?;
+        home.check_all()?;
         let mut reader = Reader::new(home.clone());
         let meta = reader.meta()?;
         let key = key::unlock(&source, &home, &meta)?;
@@ -202,26 +206,46 @@ pub fn read_grant(folder: &Path, source: &KeySource, id: &GrantId) -> Result<Opt
 fn create(home: &Home, source: &KeySource) -> Result<(), StoreError> {
     home.create()?;
     let queue = Queue::open(home)?;
-    let turn = queue.turn(home)?;
-    if turn.is_none() {
+    let Some(_turn) = queue.turn(home)? else {
         return Err(unwritable("making a store in", home.folder(), "another process has been at it for too long"));
-    }
+    };
     if home::check_file(&home.database())? {
         return Ok(());
     }
-    if home::check_file(&home.journal())? {
-        let detail = format!("{} is there without its database", home.journal().display());
-        return Err(StoreError::Corrupt { detail });
-    }
+    refuse_hot_journal(&home.journal())?;
     let meta = key::create(source, home, StoreId::draw()?)?;
     let unfinished = home.unfinished_database();
-    if home::check_file(&unfinished)? {
-        std::fs::remove_file(&unfinished).map_err(|cause| unwritable("clearing", &unfinished, cause))?;
-    }
-    let file = home::create_file(&unfinished)?;
+    fill(&unfinished, 0)?;
     build(&unfinished, &meta)?;
-    file.sync_all().map_err(|cause| unwritable("writing", &unfinished, cause))?;
+    fill(&home.journal(), JOURNAL_BYTES)?;
     home::publish(home, &unfinished, &home.database())
+}
+
+/// A journal with something in it belongs to a database that has gone: SQLite would write it into
+/// ours.
+fn refuse_hot_journal(journal: &Path) -> Result<(), StoreError> {
+    use std::io::Read;
+    let mut first = [0];
+    let mut file = home::open_to_read(journal)?;
+    let read = file.as_mut().map_or(Ok(0), |file| file.read(&mut first));
+    match read.map_err(|cause| unwritable("reading", journal, cause))? {
+        1.. if first != [0] => Err(StoreError::Corrupt {
+            detail: format!("{} is there without its database; put both back, or neither", journal.display()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a file of zeros, in place of what an earlier attempt may have left. It is closed before
+/// SQLite opens it: closing it later would release SQLite's locks.
+fn fill(path: &Path, bytes: usize) -> Result<(), StoreError> {
+    use std::io::Write;
+    if home::check_file(path)? {
+        std::fs::remove_file(path).map_err(|cause| unwritable("clearing", path, cause))?;
+    }
+    let mut file = home::create_file(path)?;
+    let written = file.write_all(&vec![0; bytes]).and_then(|()| file.sync_all());
+    written.map_err(|cause| unwritable("writing", path, cause))
 }
 
 fn build(path: &Path, meta: &migrate::Meta) -> Result<(), StoreError> {
@@ -229,6 +253,7 @@ fn build(path: &Path, meta: &migrate::Meta) -> Result<(), StoreError> {
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     // No journal: until the file has its name, a failure leaves nothing worth undoing.
     connection.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(())).map_err(failed)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     migrate::build(&mut connection, meta)?;
     connection.close().map_err(|(_, cause)| failed(cause))
 }

@@ -1,6 +1,6 @@
 //! The one thread of a process that writes, many writes in one commit.
 
-use crate::failure::{is_busy, refused};
+use crate::failure::{is_busy, is_full, refused};
 use crate::home::Home;
 use crate::migrate::{self, Number};
 use crate::queue::Queue;
@@ -76,7 +76,7 @@ impl Writer {
             return Ok(queue);
         }
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        let mut session = Session { home: self.home.clone(), connection: None, queue: None };
+        let mut session = Session { home: self.home.clone(), connection: None, queue: None, reserve_spent: true };
         std::thread::Builder::new()
             .name("outlast-writer".to_owned())
             .spawn(move || session.serve(receiver))
@@ -94,6 +94,8 @@ struct Session {
     home: Home,
     connection: Option<Connection>,
     queue: Option<Queue>,
+    /// Whether the reserve may be gone: it is put back as soon as the disk has room.
+    reserve_spent: bool,
 }
 
 impl Session {
@@ -128,21 +130,39 @@ impl Session {
     }
 
     fn try_commit(&mut self, writes: &[Write]) -> Result<Vec<Option<u64>>, Failure> {
-        if self.queue.is_none() {
-            self.queue = Some(Queue::open(&self.home)?);
-        }
-        let Some(queue) = &self.queue else { return Err(Failure::Busy) };
+        let queue = match &mut self.queue {
+            Some(queue) => queue,
+            empty => empty.insert(Queue::open(&self.home)?),
+        };
         let Some(_turn) = queue.turn(&self.home)? else { return Err(Failure::Busy) };
         let connection = match &mut self.connection {
             Some(connection) => connection,
             empty => empty.insert(open(&self.home)?),
         };
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        migrate::judge(migrate::schema(&transaction)?)?;
-        let outcomes = writes.iter().map(|write| apply(&transaction, write)).collect::<rusqlite::Result<Vec<_>>>()?;
-        transaction.commit()?;
+        let outcomes = match transact(connection, writes, false) {
+            Err(Failure::Sqlite(cause)) if is_full(&cause) => {
+                tracing::warn!("the disk is full; a record is written to the space that was kept for this");
+                self.reserve_spent = true;
+                transact(connection, writes, true)?
+            }
+            outcomes => outcomes?,
+        };
+        if self.reserve_spent {
+            self.reserve_spent = !migrate::refill(connection);
+        }
         Ok(outcomes)
     }
+}
+
+fn transact(connection: &mut Connection, writes: &[Write], from_reserve: bool) -> Result<Vec<Option<u64>>, Failure> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    migrate::judge(migrate::schema(&transaction)?)?;
+    if from_reserve {
+        migrate::spend_reserve(&transaction)?;
+    }
+    let outcomes = writes.iter().map(|write| apply(&transaction, write)).collect::<rusqlite::Result<Vec<_>>>()?;
+    transaction.commit()?;
+    Ok(outcomes)
 }
 
 /// Why a whole commit failed.

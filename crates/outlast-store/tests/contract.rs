@@ -61,7 +61,7 @@ async fn what_is_committed_is_there_for_the_next_process_and_without_a_runtime()
         let again = SqliteStore::open(&home, KeySource::File).unwrap();
         assert_eq!(again.load_blocking(&kind.id).unwrap(), Some(next.clone()));
         assert_eq!(outlast_store::read_grant(&home, &KeySource::File, &kind.id).unwrap(), Some(next));
-        assert_eq!(again.list_blocking().unwrap(), [kind.id.clone()]);
+        assert_eq!(again.list_blocking().unwrap(), std::slice::from_ref(&kind.id));
     }
 }
 
