@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn f45_a_token_of_two_seconds_is_fresh_then_due_then_expired() {
         let (lead, held) = (Lead::of(&id("crm")), tokens(2));
-        let at = |millis| freshness(&held, lead, Timestamp::from_millis(1_000_000 + millis));
+        let at = |millis: u64| freshness(&held, lead, Timestamp::from_millis(1_000_000 + millis));
         assert_eq!([at(0), at(1399), at(1601), at(1999), at(2000)], {
             use Freshness::{Due, Expired, Fresh};
             [Fresh, Fresh, Due, Due, Expired]

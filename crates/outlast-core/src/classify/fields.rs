@@ -111,7 +111,7 @@ fn take_parameter<'a>(name: &[u8], value: &'a [u8], fields: &mut Fields<'a>, fac
 }
 
 fn take_error<'a>(text: &'a [u8], key: Word, facts: &mut Facts<'a>) {
-    let word = !text.iter().any(|byte| *byte == b' ');
+    let word = !text.contains(&b' ');
     let role = if word { Role::Code } else { Role::Sentence };
     facts.keep(Fact { key, text, role, source: Source::Challenge });
 }

@@ -76,10 +76,8 @@ fn seconds(text: &str) -> Option<Duration> {
 pub fn read_http_date(value: &[u8]) -> Option<Timestamp> {
     let text = text_of(value)?;
     let mut words = [""; 8];
-    let mut count = 0;
-    for word in text.split([' ', ',', '-']).filter(|word| !word.is_empty()) {
-        *words.get_mut(count)? = word;
-        count += 1;
+    for (place, word) in text.split([' ', ',', '-']).filter(|word| !word.is_empty()).enumerate() {
+        *words.get_mut(place)? = word;
     }
     // `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`, `Sun Nov  6 08:49:37 1994`
     let (day, month, year, time) = match words[1].as_bytes().first()? {
