@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod contract;
+pub mod peer;
 pub mod strict_server;
