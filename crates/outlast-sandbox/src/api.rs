@@ -1,6 +1,6 @@
 //! The protected API: RFC 6750 challenges, and a few resources that a task can work on.
 
-use crate::body::{self, Answer, Events, ManyBytes};
+use crate::body::{self, Answer, BODY_WAIT_MAX, Events, ManyBytes};
 use crate::fault::Moment;
 use crate::ledger::Charge;
 use crate::server::{Shared, not_found};
@@ -12,6 +12,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::time::timeout;
 use url::form_urlencoded;
 
 const BIG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
@@ -168,8 +169,8 @@ async fn upload(request: Request<Incoming>) -> Answer {
     let mut content = request.into_body();
     let mut digest = digest::Context::new(&digest::SHA256);
     let mut length = 0_u64;
-    while let Some(frame) = content.frame().await {
-        let Ok(frame) = frame else {
+    while let Some(frame) = timeout(BODY_WAIT_MAX, content.frame()).await.transpose() {
+        let Ok(Ok(frame)) = frame else {
             return body::json(StatusCode::BAD_REQUEST, &json!({ "error": "body_cut", "length": length }));
         };
         if let Some(piece) = frame.data_ref() {

@@ -10,19 +10,22 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
 /// The largest body that is read into memory.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// How long a body may take to arrive; one of any length, how long its next piece may take.
+pub(crate) const BODY_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Size of the pieces in which a large answer is sent.
 const PIECE: Bytes = Bytes::from_static(&[b'x'; 64 * 1024]);
 
 /// Every answer of the sandbox.
 pub(crate) type Answer = Response<BoxBody<Bytes, Infallible>>;
 
-/// The whole body, or `None` if it broke off or is larger than [`BODY_BYTES_MAX`].
+/// The whole body, or `None` if it broke off, is larger than [`BODY_BYTES_MAX`] or late by [`BODY_WAIT_MAX`].
 pub(crate) async fn read(body: Incoming) -> Option<Bytes> {
-    Limited::new(body, BODY_BYTES_MAX).collect().await.ok().map(|collected| collected.to_bytes())
+    let whole = timeout(BODY_WAIT_MAX, Limited::new(body, BODY_BYTES_MAX).collect()).await.ok()?;
+    whole.ok().map(|collected| collected.to_bytes())
 }
 
 /// Reads up to [`BODY_BYTES_MAX`] and throws it away, so that a client that is still sending sees the answer.

@@ -22,6 +22,8 @@ pub struct Counters {
     pub families_revoked: u64,
     /// The most token requests of one family (or of the client itself) in progress at one moment.
     pub max_concurrent_token_requests_per_family: u64,
+    /// Token requests that have been read and are not yet answered, at this moment.
+    pub token_requests_in_progress: u64,
     /// Answers thrown away after the refresh was carried out.
     pub lost_answers: u64,
     /// Requests answered by the protected API.
@@ -54,6 +56,7 @@ impl Counters {
             "reuse_alarms": self.reuse_alarms,
             "families_revoked": self.families_revoked,
             "max_concurrent_token_requests_per_family": self.max_concurrent_token_requests_per_family,
+            "token_requests_in_progress": self.token_requests_in_progress,
             "lost_answers": self.lost_answers,
             "api_total": self.api_total,
             "api_unauthorized": self.api_unauthorized,

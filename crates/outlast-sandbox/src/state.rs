@@ -216,7 +216,8 @@ impl AuthorizationServer {
     pub(crate) fn counters(&self, now: Duration) -> Counters {
         let alive = |family: &Family| !family.revoked && now < family.lives_until;
         let grant_alive = self.families_issued > 0 && self.families.entries.values().all(alive);
-        Counters { grant_alive, ..self.counters.clone() }
+        let token_requests_in_progress = self.in_progress.values().sum();
+        Counters { grant_alive, token_requests_in_progress, ..self.counters.clone() }
     }
 
     fn hand_out(&mut self, fresh: FreshTokens, family: u64, now: Duration) -> IssuedTokens {

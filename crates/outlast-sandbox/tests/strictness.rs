@@ -94,6 +94,17 @@ async fn token_requests_of_a_family_that_overlap_are_seen() {
 }
 
 #[tokio::test]
+async fn a_token_request_whose_client_hung_up_is_no_longer_in_progress() {
+    let sandbox = Arc::new(strict().await);
+    sandbox.fault(Fault::Slow { delay: Duration::from_secs(3_600) }, Lasting::Times(1));
+    let (server, held) = (Arc::clone(&sandbox), sandbox.issue().refresh);
+    let waiting = tokio::spawn(async move { refresh(&server, &held).await.map(|answer| answer.status) });
+    until(|| sandbox.counters().token_requests_in_progress == 1).await;
+    waiting.abort();
+    until(|| sandbox.counters().token_requests_in_progress == 0).await;
+}
+
+#[tokio::test]
 async fn an_access_token_dies_at_its_end_with_the_challenge_of_rfc_6750() {
     let settings = Settings { access_ttl: Duration::from_millis(1_500), ..Settings::default() };
     let (sandbox, pass) = with_clock(settings).await;
