@@ -23,12 +23,14 @@ fn serve(certificate: &str) -> (u16, Arc<AtomicUsize>) {
     let chain = vec![CertificateDer::from_pem_file(path(certificate)).unwrap()];
     let key = PrivateKeyDer::from_pem_file(path("server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap();
+    // HTTP/2 first: a client that took it up would not understand the answer.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
