@@ -1,1 +1,16 @@
 //! The sidecar: serves the library over HTTP and a unix socket, with nothing but its public interface.
+//!
+//! [`Config`](config::Config) says which grants there are. [`Sidecar`] runs the injecting proxy on
+//! loopback, the control interface on a unix socket, and the background refresher.
+
+pub mod client;
+pub mod config;
+mod control;
+mod metrics;
+mod proxy;
+mod server;
+mod sidecar;
+pub mod status;
+pub mod token_file;
+
+pub use sidecar::{Options, Sidecar, SidecarError, draw_capability};

@@ -1,0 +1,115 @@
+//! Adds a grant to a configuration and keeps the rest of it byte for byte.
+
+use super::secret_source::SecretSource;
+use super::{Config, ConfigError};
+use outlast::Code;
+use std::fmt::Write;
+use std::path::Path;
+
+/// A grant to be written into the configuration; what is `None` or empty is left out.
+#[derive(Clone, Debug, Default)]
+pub struct NewGrant {
+    /// Name of a preset.
+    pub provider: Option<String>,
+    /// An issuer.
+    pub issuer: Option<String>,
+    /// A token endpoint.
+    pub token_endpoint: Option<String>,
+    /// RFC name of the grant type.
+    pub grant_type: Option<String>,
+    /// The client's identifier.
+    pub client_id: Option<String>,
+    /// Where the client's secret comes from; never the secret itself.
+    pub client_secret: Option<SecretSource>,
+    /// How the client authenticates.
+    pub client_auth: Option<String>,
+    /// The scope asked for.
+    pub scope: Vec<String>,
+    /// RFC 8707 resource indicator.
+    pub resource: Option<String>,
+    /// The one origin that receives the token.
+    pub upstream: Option<String>,
+}
+
+impl Config {
+    /// `existing` with the table `[grant.NAME]` at its end. The result is checked as a whole: what
+    /// this returns can be read back.
+    pub fn add_grant_text(existing: &str, name: &str, grant: &NewGrant, path: &Path) -> Result<String, ConfigError> {
+        if let Some(SecretSource::Plain(_)) = grant.client_secret {
+            return Err(ConfigError {
+                code: Code::ConfigurationInvalid,
+                path: path.to_owned(),
+                place: None,
+                detail: "a secret is not written into the configuration".to_owned(),
+                mend: "name its source: { env = … }, { file = … }, { command = […] } or { keyring = … }".to_owned(),
+            });
+        }
+        let mut text = existing.to_owned();
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        if !text.is_empty() && !text.ends_with("\n\n") {
+            text.push('\n');
+        }
+        text.push_str(&table(name, grant));
+        Config::parse(&text, path)?;
+        Ok(text)
+    }
+}
+
+fn table(name: &str, grant: &NewGrant) -> String {
+    let bare = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let name = if bare { name.to_owned() } else { quoted(name) };
+    let mut text = format!("[grant.{name}]\n");
+    let mut line = |key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{key} = {value}");
+        }
+    };
+    let plain = |value: &Option<String>| value.as_deref().map(quoted);
+    line("provider", plain(&grant.provider));
+    line("issuer", plain(&grant.issuer));
+    line("token_endpoint", plain(&grant.token_endpoint));
+    line("grant_type", plain(&grant.grant_type));
+    line("client_id", plain(&grant.client_id));
+    line("client_secret", grant.client_secret.as_ref().map(source));
+    line("client_auth", plain(&grant.client_auth));
+    line("scope", (!grant.scope.is_empty()).then(|| list(&grant.scope)));
+    line("resource", plain(&grant.resource));
+    line("upstream", plain(&grant.upstream));
+    text
+}
+
+fn source(source: &SecretSource) -> String {
+    match source {
+        SecretSource::Command(argv) => format!("{{ command = {} }}", list(argv)),
+        SecretSource::Environment(name) => format!("{{ env = {} }}", quoted(name)),
+        SecretSource::File(path) => format!("{{ file = {} }}", quoted(&path.to_string_lossy())),
+        SecretSource::Keyring { service, user } => format!("{{ keyring = {} }}", quoted(&format!("{service}/{user}"))),
+        // Refused above.
+        SecretSource::Plain(_) => quoted(""),
+    }
+}
+
+fn list(members: &[String]) -> String {
+    let quoted: Vec<String> = members.iter().map(|member| quoted(member)).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// A TOML basic string.
+fn quoted(value: &str) -> String {
+    let mut text = String::from("\"");
+    for c in value.chars() {
+        match c {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            c if c.is_control() => {
+                let _ = write!(text, "\\u{:04X}", u32::from(c));
+            }
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    text
+}

@@ -1,0 +1,242 @@
+//! Reads one `[grant.NAME]` table.
+
+use super::ConfigError;
+use super::address;
+use super::document::{Located, Table, shown};
+use super::nearest::nearest;
+use super::secret_source::SecretSource;
+use http::Uri;
+use outlast::classify::Quirks;
+use outlast::{ClientAuth, Code, GrantId, GrantSettings, Provider, Secret, Server, grant_type, provider};
+
+/// The grant type that is meant where neither the configuration nor a preset says.
+const USUAL_OF_ISSUER: &str = "authorization_code";
+const USUAL_OF_ENDPOINT: &str = "refresh_token";
+
+const KEYS: &[&str] = &[
+    "client_auth",
+    "client_id",
+    "client_secret",
+    "grant_type",
+    "issuer",
+    "provider",
+    "resource",
+    "scope",
+    "token_endpoint",
+    "upstream",
+];
+
+/// How a client authenticates, without the secret it takes (OpenID Connect Core 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientMethod {
+    /// `client_secret_basic`.
+    Basic,
+    /// `none`.
+    None,
+    /// `client_secret_post`.
+    Post,
+}
+
+impl ClientMethod {
+    const NAMES: &[&str] = &["client_secret_basic", "client_secret_post", "none"];
+
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "client_secret_basic" => Some(Self::Basic),
+            "client_secret_post" => Some(Self::Post),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+
+/// What the configuration says of a grant; its secret is named and not yet read.
+#[derive(Clone, Debug)]
+pub struct GrantEntry {
+    /// The grant's name.
+    pub id: GrantId,
+    /// RFC name of the grant type.
+    pub grant_type: String,
+    /// The authorization server.
+    pub server: Server,
+    /// The client's identifier there; empty where there is none.
+    pub client_id: String,
+    /// How the client authenticates.
+    pub client_method: ClientMethod,
+    /// Where the client's secret comes from.
+    pub client_secret: Option<SecretSource>,
+    /// The scope asked for.
+    pub scope: Vec<String>,
+    /// RFC 8707 resource indicator.
+    pub resource: Option<String>,
+    /// The one origin, with an optional path prefix, that receives the token.
+    pub upstream: Option<Uri>,
+    /// The provider whose documented error codes are consulted first; empty for none.
+    pub quirks: String,
+    /// Where in the file a secret stands as plain text.
+    pub(crate) plain_secret: Option<std::ops::Range<usize>>,
+}
+
+impl GrantEntry {
+    /// The settings, with the secret that was fetched for them.
+    pub(crate) fn settings(&self, secret: Option<Secret>) -> GrantSettings {
+        let client_auth = match (self.client_method, secret) {
+            (ClientMethod::Basic, Some(secret)) => ClientAuth::Basic(secret),
+            (ClientMethod::Post, Some(secret)) => ClientAuth::Post(secret),
+            (ClientMethod::None, _) | (_, None) => ClientAuth::None,
+        };
+        GrantSettings {
+            id: self.id.clone(),
+            grant_type: self.grant_type.clone(),
+            server: self.server.clone(),
+            client_id: self.client_id.clone(),
+            client_auth,
+            scope: self.scope.clone(),
+            resource: self.resource.clone(),
+            upstream: self.upstream.clone(),
+            quirks: self.quirks.clone(),
+        }
+    }
+}
+
+/// Reads the table of the grant `name`, which stands at `span`.
+pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -> Result<GrantEntry, ConfigError> {
+    let document = table.document;
+    let id = GrantId::parse(name)
+        .map_err(|why| document.error(&span, why, "use letters, digits, '-', '_' and '.', such as [grant.crm]"))?;
+    table.expect_only(KEYS)?;
+    let found = server(table, &span)?;
+    let grant_type = grant_type_of(table, found.usual_grant_type)?;
+    let secret = SecretSource::read(table, "client_secret")?;
+    let client_id = table.text("client_id")?.map(|id| id.value);
+    let client_method = method(table, secret.is_some(), found.with_secret)?;
+    if grant_type == "client_credentials" && (client_id.is_none() || client_method == ClientMethod::None) {
+        let detail = format!("{} has grant type client_credentials and no client that can prove who it is", table.name);
+        return Err(document.error(&span, detail, "set client_id and client_secret (RFC 6749 4.4)"));
+    }
+    let resource = table.text("resource")?;
+    resource.iter().try_for_each(|resource| address::resource(document, resource))?;
+    let upstream = table.text("upstream")?;
+    Ok(GrantEntry {
+        id,
+        grant_type,
+        server: found.server,
+        client_id: client_id.unwrap_or_default(),
+        client_method,
+        plain_secret: secret.as_ref().and_then(plain_span),
+        client_secret: secret.map(|secret| secret.value),
+        scope: table.words("scope")?,
+        resource: resource.map(|resource| resource.value),
+        upstream: upstream.map(|upstream| address::upstream(document, &upstream)).transpose()?,
+        quirks: found.quirks,
+    })
+}
+
+fn plain_span(secret: &Located<SecretSource>) -> Option<std::ops::Range<usize>> {
+    match secret.value {
+        SecretSource::Plain(_) => Some(secret.span.clone()),
+        SecretSource::Command(_)
+        | SecretSource::Environment(_)
+        | SecretSource::File(_)
+        | SecretSource::Keyring { .. } => None,
+    }
+}
+
+struct Found {
+    server: Server,
+    usual_grant_type: &'static str,
+    with_secret: ClientMethod,
+    quirks: String,
+}
+
+fn server(table: Table<'_>, span: &std::ops::Range<usize>) -> Result<Found, ConfigError> {
+    let document = table.document;
+    let named = (table.text("provider")?, table.text("issuer")?, table.text("token_endpoint")?);
+    match named {
+        (Some(name), None, None) => preset(table, &name),
+        (None, Some(issuer), None) => {
+            address::secure(document, "issuer", &issuer)?;
+            let server = Server::Issuer(issuer.value);
+            let with_secret = ClientMethod::Basic;
+            Ok(Found { server, usual_grant_type: USUAL_OF_ISSUER, with_secret, quirks: String::new() })
+        }
+        (None, None, Some(endpoint)) => {
+            address::secure(document, "token_endpoint", &endpoint)?;
+            let server = Server::Known(Provider {
+                name: "custom".to_owned(),
+                token_endpoint: endpoint.value,
+                issuer: None,
+                quirks: Quirks::default(),
+            });
+            let with_secret = ClientMethod::Basic;
+            Ok(Found { server, usual_grant_type: USUAL_OF_ENDPOINT, with_secret, quirks: String::new() })
+        }
+        (None, None, None) => {
+            let detail = format!("{} names no authorization server", table.name);
+            Err(document.error(span, detail, "set one of provider, issuer, token_endpoint"))
+        }
+        _ => {
+            let detail = format!("{} names more than one authorization server", table.name);
+            Err(document.error(span, detail, "keep one of provider, issuer, token_endpoint"))
+        }
+    }
+}
+
+fn preset(table: Table<'_>, name: &Located<String>) -> Result<Found, ConfigError> {
+    let Some(preset) = provider::find(&name.value) else {
+        let known: Vec<&str> = provider::TABLE.iter().map(|preset| preset.name).collect();
+        let detail = format!("unknown provider `{}`", shown(&name.value));
+        let mend = match nearest(&name.value, &known) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("known are {}; any other is named by its issuer or token_endpoint", known.join(", ")),
+        };
+        return Err(table.document.error(&name.span, detail, mend));
+    };
+    Ok(Found {
+        server: Server::Known(preset.provider()),
+        usual_grant_type: preset.usual_grant_type,
+        with_secret: ClientMethod::parse(preset.client_auth.as_str()).unwrap_or(ClientMethod::Basic),
+        quirks: preset.name.to_owned(),
+    })
+}
+
+fn grant_type_of(table: Table<'_>, usual: &str) -> Result<String, ConfigError> {
+    let Some(named) = table.text("grant_type")? else { return Ok(usual.to_owned()) };
+    if grant_type::find(&named.value).is_some() {
+        return Ok(named.value);
+    }
+    let known: Vec<&str> = grant_type::TABLE.iter().map(|row| row.strategy().grant_type).collect();
+    let mend = match nearest(&named.value, &known) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("known are {}", known.join(", ")),
+    };
+    Err(table.document.error(&named.span, format!("unknown grant type `{}`", shown(&named.value)), mend))
+}
+
+fn method(table: Table<'_>, secret: bool, usual: ClientMethod) -> Result<ClientMethod, ConfigError> {
+    let Some(named) = table.text("client_auth")? else {
+        return Ok(if secret { usual } else { ClientMethod::None });
+    };
+    let document = table.document;
+    match (ClientMethod::parse(&named.value), secret) {
+        (Some(ClientMethod::None), true) => Err(document.error(
+            &named.span,
+            "`client_auth` is none, and yet there is a client_secret",
+            "remove one of the two",
+        )),
+        (Some(ClientMethod::Basic | ClientMethod::Post), false) => Err(document.error(
+            &named.span,
+            format!("`client_auth` is {} and there is no client_secret", named.value),
+            "set client_secret = { env = \"NAME\" }, { file = … }, { command = […] } or { keyring = … }",
+        )),
+        (Some(method), _) => Ok(method),
+        (None, _) => {
+            let mend = match nearest(&named.value, ClientMethod::NAMES) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("known are {}", ClientMethod::NAMES.join(", ")),
+            };
+            let detail = format!("unknown client_auth `{}`", shown(&named.value));
+            Err(document.coded(Code::ConfigurationInvalid, &named.span, detail, mend))
+        }
+    }
+}

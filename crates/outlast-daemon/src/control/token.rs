@@ -1,0 +1,61 @@
+//! `GET /v1/grants/{name}/token`: an access token that is good for a while.
+
+use super::problem::Problem;
+use super::{Answer, Control, json};
+use http::StatusCode;
+use outlast::{AccessToken, Ask, By, GrantHandle, Rejected};
+use serde_json::{Value, json as value};
+use std::time::Duration;
+
+/// Longest remaining life that may be asked for.
+const MIN_TTL_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+pub(super) async fn answer(control: &Control, name: &str, query: &str) -> Answer {
+    let handle = control.grant(name)?;
+    let wish = read(query)?;
+    let ask = Ask { min_ttl: wish.min_ttl, rejected: rejected(control, &handle, wish.renew).await? };
+    let token = handle.access_token(ask).await.map_err(|error| control.problem(&error))?;
+    json(&shown(control, &token))
+}
+
+struct Wish {
+    min_ttl: Duration,
+    renew: bool,
+}
+
+fn read(query: &str) -> Result<Wish, Problem> {
+    let wrong = |detail| Problem::request(StatusCode::BAD_REQUEST, detail);
+    let mut wish = Wish { min_ttl: Duration::ZERO, renew: false };
+    for (key, text) in url::form_urlencoded::parse(query.as_bytes()) {
+        match key.as_ref() {
+            "min_ttl" => {
+                let secs = text.parse().map_err(|_| wrong("min_ttl is not a whole number of seconds"))?;
+                wish.min_ttl = Duration::from_secs(secs).min(MIN_TTL_MAX);
+            }
+            "renew" => wish.renew = matches!(text.as_ref(), "" | "1" | "true"),
+            _ => return Err(wrong("unknown parameter: known are min_ttl and renew")),
+        }
+    }
+    Ok(wish)
+}
+
+/// A complaint about the generation that is held now, so that another one is brought.
+async fn rejected(control: &Control, handle: &GrantHandle, renew: bool) -> Result<Option<Rejected>, Problem> {
+    if !renew {
+        return Ok(None);
+    }
+    let record = handle.record().await.map_err(|error| control.problem(&error))?;
+    Ok(Some(Rejected { generation: record.generation, by: By::Person }))
+}
+
+fn shown(control: &Control, token: &AccessToken) -> Value {
+    let authorization = token.authorization().to_str().unwrap_or_default();
+    let token_type = authorization.split(' ').next().unwrap_or_default();
+    value!({
+        "access_token": token.secret().expose(),
+        "token_type": token_type,
+        "expires_at": token.expires_at().map(|end| end.as_secs()),
+        "expires_in": token.expires_at().map(|end| control.now().until(end).as_secs()),
+        "generation": token.generation().0,
+    })
+}

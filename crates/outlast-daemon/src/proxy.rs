@@ -1,0 +1,140 @@
+//! The injecting proxy: gate, admit, route, strip, authorize, forward. In this order.
+
+mod admit;
+mod answer;
+mod forward;
+mod gate;
+mod route;
+mod strip;
+
+pub(crate) use admit::{Capabilities, draw};
+pub(crate) use answer::{AnswerBody, retry_after, status, whole_seconds};
+
+use crate::metrics::Metrics;
+use answer::Failure;
+use forward::Upstream;
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use outlast::middleware::{AuthorizeError, OUTLAST_CODE, Policy, authorize};
+use outlast::{Clock, Code, GrantHandle, GrantId, Keeper};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The proxy, as all its connections share it.
+pub(crate) struct Proxy {
+    routes: BTreeMap<GrantId, Route>,
+    capabilities: Arc<Capabilities>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    policy: Policy,
+    port: u16,
+}
+
+/// One grant and the one place its token goes.
+struct Route {
+    handle: GrantHandle,
+    upstream: Option<(Uri, Upstream)>,
+}
+
+/// What a proxy is made with.
+pub(crate) struct Parts {
+    pub(crate) keeper: Keeper,
+    pub(crate) capabilities: Arc<Capabilities>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) policy: Policy,
+    pub(crate) port: u16,
+}
+
+impl Proxy {
+    /// Prepares a route for each grant of the keeper.
+    ///
+    /// # Errors
+    /// If there is an https upstream and the platform's trust cannot be had.
+    pub(crate) fn new(parts: Parts) -> Result<Self, rustls::Error> {
+        let handles = parts.keeper.grants().filter_map(|id| parts.keeper.grant(id).ok());
+        let handles: Vec<GrantHandle> = handles.collect();
+        let secure =
+            |handle: &GrantHandle| handle.settings().upstream.as_ref().and_then(Uri::scheme_str) == Some("https");
+        let tls = forward::tls(handles.iter().any(secure))?;
+        let route = |handle: GrantHandle| {
+            let upstream = handle.settings().upstream.clone();
+            let upstream = upstream.map(|origin| (origin, Upstream::new(tls.clone())));
+            (handle.id().clone(), Route { handle, upstream })
+        };
+        Ok(Self {
+            routes: handles.into_iter().map(route).collect(),
+            capabilities: parts.capabilities,
+            metrics: parts.metrics,
+            clock: parts.clock,
+            policy: parts.policy,
+            port: parts.port,
+        })
+    }
+
+    /// Answers one request, whatever comes.
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        self.metrics.request();
+        let response = self.pass(request).await.unwrap_or_else(|failure| {
+            self.metrics.failure(failure.code);
+            tracing::debug!(code = %failure.code, status = failure.status.as_u16(), "request not passed on");
+            failure.answer()
+        });
+        self.metrics.answered(response.status());
+        response
+    }
+
+    async fn pass(&self, mut request: Request<Incoming>) -> Result<Response<AnswerBody>, Failure> {
+        let (route, upstream, target) = {
+            let (head, body) = request.into_parts();
+            gate::check(&head, self.port)?;
+            // Who shows no capability does not even learn which grants there are.
+            let admission = self.capabilities.admit(&head.headers)?;
+            let (grant, rest) = route::split(head.uri.path())?;
+            let route = self.routes.get(&grant).ok_or_else(route::unknown_grant)?;
+            admission.covers(&grant)?;
+            let (origin, upstream) = route.upstream.as_ref().ok_or_else(|| no_upstream(&grant))?;
+            let target = route::target(origin, rest, head.uri.query())?;
+            request = Request::from_parts(head, body);
+            (route, upstream, target)
+        };
+        strip::request(request.headers_mut());
+        *request.uri_mut() = target;
+        let sent = authorize(&route.handle, &self.policy, request, |request| upstream.send(request)).await;
+        match sent {
+            Ok(response) => {
+                self.note_refusal(&response);
+                Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+            }
+            Err(AuthorizeError::Send(error)) => Err(error.failure()),
+            Err(AuthorizeError::Token(error)) => Err(Failure::token(&error, self.clock.now())),
+            Err(_) => Err(Failure {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                code: Code::Internal,
+                detail: "the request could not be passed on. Stop and report it".to_owned(),
+                retry_after: None,
+            }),
+        }
+    }
+
+    /// Counts a refusal that the upstream gave and that could not be mended.
+    fn note_refusal<B>(&self, response: &Response<B>) {
+        let code = response.headers().get(OUTLAST_CODE).and_then(|value| value.to_str().ok()).and_then(Code::parse);
+        if let Some(code) = code {
+            self.metrics.failure(code);
+        }
+    }
+}
+
+fn no_upstream(grant: &GrantId) -> Failure {
+    Failure {
+        status: StatusCode::FORBIDDEN,
+        code: Code::UpstreamRefused,
+        detail: format!(
+            "grant {grant} has no upstream, so its token is sent nowhere. The person who runs Outlast can set \
+             `upstream` in [grant.{grant}] of the configuration; stop until then"
+        ),
+        retry_after: None,
+    }
+}

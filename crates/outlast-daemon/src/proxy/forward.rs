@@ -1,0 +1,124 @@
+//! Sends a request to its upstream and streams the answer back, both ways unbuffered.
+
+use super::answer::Failure;
+use super::strip;
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use outlast::Code;
+use outlast::middleware::ReplayBody;
+use rustls::client::Resumption;
+use rustls::{ClientConfig, RootCertStore};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long making a connection may take.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long the head of an answer may take: agents wait for minutes on a model that thinks.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(15 * 60);
+/// How long a connection that nobody uses is kept.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(50);
+/// Connections that nobody uses, kept for each grant.
+const IDLE_CONNECTIONS_MAX: usize = 64;
+/// TLS sessions remembered for each grant.
+const SESSIONS_MAX: usize = 16;
+
+/// The connections of one grant to its one origin. No two grants share one, for some servers bind
+/// who asks to the connection (D8, F69).
+pub(crate) struct Upstream(Client<HttpsConnector<HttpConnector>, ReplayBody<Incoming>>);
+
+/// Why an upstream gave no answer.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    Client(Error),
+    Timeout,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(error) if error.is_connect() => {
+                f.write_str("no connection to the upstream could be made, and nothing was sent")
+            }
+            Self::Client(_) => f.write_str(
+                "the connection to the upstream broke before its answer; whether it acted on the request is not known",
+            ),
+            Self::Timeout => {
+                f.write_str("the upstream did not answer in time; whether it acted on the request is not known")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
+
+impl SendError {
+    /// The answer to give for it.
+    pub(crate) fn failure(&self) -> Failure {
+        let status = match self {
+            Self::Client(_) => StatusCode::BAD_GATEWAY,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        };
+        let code = Code::UpstreamUnreachable;
+        let detail = format!("{self}. Wait and try again if repeating the request does no harm");
+        Failure { status, code, detail, retry_after: super::answer::retry_after(code, None) }
+    }
+}
+
+/// What TLS connections are made with: the platform's trust, and one crypto provider. Where no upstream
+/// speaks TLS, nothing is trusted and the platform is not asked.
+///
+/// # Errors
+/// If the platform's trust cannot be had.
+pub(crate) fn tls(wanted: bool) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    if wanted {
+        Ok(builder.try_with_platform_verifier()?.with_no_client_auth())
+    } else {
+        Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    }
+}
+
+impl Upstream {
+    /// A pool of its own, sharing nothing with another grant's but the trust in `tls`.
+    pub(crate) fn new(mut tls: ClientConfig) -> Self {
+        tls.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIME_MAX));
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIME_MAX)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            // A request of which no byte was written, because its idle connection had just been closed, goes out on
+            // another one. What was begun is never sent again behind our back.
+            .retry_canceled_requests(true)
+            .build(connector);
+        Self(client)
+    }
+
+    /// Sends one request. Redirects are answers like any other and are not followed (F60).
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<ReplayBody<Incoming>>,
+    ) -> Result<Response<Incoming>, SendError> {
+        // Which version the upstream speaks is settled when connecting; what the client speaks has no say.
+        *request.version_mut() = Version::HTTP_11;
+        request.extensions_mut().clear();
+        let answered = tokio::time::timeout(HEAD_TIME_MAX, self.0.request(request)).await;
+        let mut response = answered.map_err(|_| SendError::Timeout)?.map_err(SendError::Client)?;
+        strip::response(response.headers_mut());
+        *response.version_mut() = Version::HTTP_11;
+        response.extensions_mut().clear();
+        Ok(response)
+    }
+}

@@ -1,0 +1,168 @@
+//! How a grant stands, for people and programs. No token is part of it.
+
+use outlast::{Cause, Code, Grant, GrantHandle, GrantSettings, Recovery, Renewal, Standing, Timestamp, grant_type};
+use serde::{Deserialize, Serialize};
+
+/// How one grant stands. Moments are whole seconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantStatus {
+    /// The grant's name.
+    pub name: String,
+    /// `live`, `cooling-down`, `parked`, `renewing` or `empty`.
+    pub standing: String,
+    /// What stands in the way, as a [`Code`]; nothing while all is well.
+    pub code: Option<String>,
+    /// The same in words.
+    pub detail: Option<String>,
+    /// Names the token set; rises with every renewal.
+    pub generation: u64,
+    /// When the access token ends, where the server said so.
+    pub access_token_expires_at: Option<u64>,
+    /// How many seconds that is from now; 0 once it has passed.
+    pub seconds_left: Option<u64>,
+    /// When the grant itself ends, where known.
+    pub grant_ends_at: Option<u64>,
+    /// When the last renewal succeeded.
+    pub last_renewed_at: Option<u64>,
+    /// When the next renewal is due.
+    pub next_renewal_at: Option<u64>,
+    /// The last thing that went wrong.
+    pub last_trouble: Option<TroubleStatus>,
+    /// What the person should do.
+    pub what_to_do: String,
+    /// RFC name of the grant type.
+    pub grant_type: String,
+    /// The one address that receives the token.
+    pub upstream: Option<String>,
+    /// Whether the access token has ended or its renewal is overdue.
+    pub renewal_required_soon: bool,
+}
+
+/// Something that went wrong with a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TroubleStatus {
+    /// What kind, as a [`Code`].
+    pub code: String,
+    /// When.
+    pub at: u64,
+    /// In words that hold no secret.
+    pub detail: String,
+}
+
+impl GrantStatus {
+    /// How the grant of `handle` stands at `now`, by its record.
+    pub fn of(handle: &GrantHandle, grant: &Grant, now: Timestamp) -> Self {
+        Self::describe(handle.settings(), grant, handle.due_at(grant), now)
+    }
+
+    /// The same from plain data; `due_at` is when the held token set is due for renewal.
+    pub fn describe(settings: &GrantSettings, grant: &Grant, due_at: Option<Timestamp>, now: Timestamp) -> Self {
+        let expires_at = grant.tokens.as_ref().and_then(|tokens| tokens.expires_at);
+        let seen = see(settings, grant, now);
+        let next = match grant.standing {
+            Standing::CoolingDown { until } => Some(due_at.map_or(until, |due| due.max(until))),
+            Standing::Parked { .. } => None,
+            Standing::Live | Standing::Renewing { .. } => due_at,
+        };
+        Self {
+            name: grant.id.to_string(),
+            standing: seen.standing.to_owned(),
+            code: seen.code.map(|code| code.as_str().to_owned()),
+            detail: seen.detail,
+            generation: grant.generation.0,
+            access_token_expires_at: expires_at.map(Timestamp::as_secs),
+            seconds_left: expires_at.map(|end| now.until(end).as_secs()),
+            grant_ends_at: grant.ends_at.map(Timestamp::as_secs),
+            last_renewed_at: grant.renewed_at.map(Timestamp::as_secs),
+            next_renewal_at: next.filter(|_| renewable(settings, grant)).map(Timestamp::as_secs),
+            last_trouble: grant.trouble.as_ref().map(|trouble| TroubleStatus {
+                code: trouble.code.as_str().to_owned(),
+                at: trouble.at.as_secs(),
+                detail: trouble.detail.clone(),
+            }),
+            what_to_do: seen.what_to_do,
+            grant_type: settings.grant_type.clone(),
+            upstream: settings.upstream.as_ref().map(ToString::to_string),
+            renewal_required_soon: [expires_at, due_at].into_iter().flatten().any(|at| at <= now),
+        }
+    }
+}
+
+struct Seen {
+    standing: &'static str,
+    code: Option<Code>,
+    detail: Option<String>,
+    what_to_do: String,
+}
+
+fn see(settings: &GrantSettings, grant: &Grant, now: Timestamp) -> Seen {
+    match grant.standing {
+        Standing::CoolingDown { until } => cooling_down(grant, until, now),
+        Standing::Parked { cause, .. } => parked(settings, grant, cause),
+        Standing::Renewing { .. } => Seen {
+            standing: "renewing",
+            code: grant.in_doubt.then_some(Code::InDoubt),
+            detail: grant.in_doubt.then(|| "a renewal was sent and its answer has not arrived".to_owned()),
+            what_to_do: "wait".to_owned(),
+        },
+        Standing::Live if grant.tokens.is_none() => empty(settings, grant),
+        Standing::Live => live(settings, grant, now),
+    }
+}
+
+fn live(settings: &GrantSettings, grant: &Grant, now: Timestamp) -> Seen {
+    let ended = grant.tokens.as_ref().and_then(|tokens| tokens.expires_at).is_some_and(|end| end <= now);
+    if ended && !renewable(settings, grant) {
+        return parked(settings, grant, Cause::NotRenewable);
+    }
+    Seen { standing: "live", code: None, detail: None, what_to_do: "nothing".to_owned() }
+}
+
+fn empty(settings: &GrantSettings, grant: &Grant) -> Seen {
+    if renewable(settings, grant) {
+        let what_to_do = "nothing: a token is obtained when it is first asked for".to_owned();
+        return Seen { standing: "empty", code: None, detail: None, what_to_do };
+    }
+    Seen { standing: "empty", ..parked(settings, grant, Cause::NeverGranted) }
+}
+
+fn cooling_down(grant: &Grant, until: Timestamp, now: Timestamp) -> Seen {
+    let trouble = grant.trouble.as_ref();
+    let code = trouble.map_or(Code::CoolingDown, |trouble| trouble.code);
+    let left = now.until(until).as_secs();
+    let what_to_do = match code.advice() {
+        outlast::Advice::FixConfig => format!("mend the configuration of [grant.{}], then try again", grant.id),
+        outlast::Advice::AskUser
+        | outlast::Advice::Decide
+        | outlast::Advice::ReportBug
+        | outlast::Advice::Retry
+        | outlast::Advice::Wait => format!("wait: the next renewal is tried in {left} s, the held token is kept"),
+    };
+    Seen {
+        standing: "cooling-down",
+        code: Some(code),
+        detail: trouble.map(|trouble| trouble.detail.clone()),
+        what_to_do,
+    }
+}
+
+fn parked(settings: &GrantSettings, grant: &Grant, cause: Cause) -> Seen {
+    let recovery = grant_type::find(&settings.grant_type).map(|row| row.strategy().recovery);
+    let what_to_do = match recovery {
+        Some(Recovery::Operator) => format!("mend the configuration of [grant.{}]", grant.id),
+        Some(Recovery::Owner) => "sign in again with the tool that owns this grant".to_owned(),
+        Some(Recovery::User) | None => {
+            format!("have its owner sign in again, and take the new token set over with: outlast import {}", grant.id)
+        }
+    };
+    Seen { standing: "parked", code: Some(cause.code()), detail: Some(cause.describe().to_owned()), what_to_do }
+}
+
+fn renewable(settings: &GrantSettings, grant: &Grant) -> bool {
+    let renewal = grant_type::find(&settings.grant_type).map(|row| row.strategy().renewal);
+    match renewal {
+        Some(Renewal::Delegate | Renewal::Remint) => true,
+        Some(Renewal::Refresh) => grant.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some()),
+        Some(Renewal::Never) | None => false,
+    }
+}
