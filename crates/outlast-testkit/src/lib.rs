@@ -4,3 +4,4 @@ pub mod clock;
 pub mod contract;
 pub mod peer;
 pub mod strict_server;
+pub mod tidy;
