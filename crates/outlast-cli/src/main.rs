@@ -1,1 +1,37 @@
-fn main() {}
+//! The `outlast` command: the only crate that reads the environment, arguments and the terminal.
+
+mod ask;
+mod cli;
+mod commands;
+mod context;
+mod demo;
+mod env;
+mod exit;
+mod hot_path;
+mod local_sidecar;
+mod output;
+mod private_folder;
+mod process;
+mod token_set_file;
+mod words;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    process::keep_memory_private();
+    // Before anything is built up: a fresh token costs one file and one key.
+    if let Some(code) = hot_path::answer(&env::arguments()) {
+        return ExitCode::from(code);
+    }
+    process::start_logging();
+    let cli = cli::Cli::parse();
+    let as_json = commands::wants_json(&cli.verb);
+    match commands::run(cli.verb) {
+        Ok(code) => ExitCode::from(code),
+        Err(fault) => {
+            output::fault(&fault, as_json);
+            ExitCode::from(fault.exit_code())
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Gets one access token from the library, for commands that end right after.
+
+use crate::exit::Fault;
+use outlast::freshness::{Freshness, Lead, freshness};
+use outlast::{AccessToken, Ask, By, Clock, Grant, GrantHandle, Rejected, SystemClock, Timestamp, TokenError};
+use std::time::Duration;
+
+/// What a person wants of the token.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted {
+    /// The life it should have left.
+    pub(crate) min_ttl: Duration,
+    /// Whether it has to be a new one, whatever the held one is worth.
+    pub(crate) renew: bool,
+}
+
+/// The present moment.
+pub(crate) fn now() -> Timestamp {
+    SystemClock::new().now()
+}
+
+/// The token that is wanted.
+///
+/// This process ends with the answer, so nothing may be renewed behind it: a renewal that dies
+/// half-way is a spent refresh token. A due token is therefore renewed here and now.
+pub(crate) async fn access_token(handle: &GrantHandle, wanted: Wanted) -> Result<AccessToken, Fault> {
+    let held = handle.record().await?;
+    let ask = ask_for(&held, wanted, now());
+    match patiently(handle, ask).await {
+        Ok(token) => Ok(token),
+        // An early renewal that fails takes no good token away.
+        Err(error) if !wanted.renew && is_good(&held, now()) => {
+            tracing::warn!(code = %error.code(), "not renewed; the held token is still good");
+            Ok(handle.access_token(Ask::default()).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn ask_for(held: &Grant, wanted: Wanted, now: Timestamp) -> Ask {
+    let fresh = |tokens| freshness(tokens, Lead::of(&held.id), now) == Freshness::Fresh;
+    let due = held.tokens.as_ref().is_some_and(|tokens| !fresh(tokens));
+    let rejected = wanted.renew.then_some(Rejected { generation: held.generation, by: By::Person });
+    // More life than any token has left once it is due: renewed before the answer, not behind it.
+    Ask { min_ttl: if due { Duration::MAX } else { wanted.min_ttl }, rejected }
+}
+
+/// Asks again once when the time is up: the renewal is under way still, and it may take longer
+/// than one caller is made to wait when another process holds the lease first.
+async fn patiently(handle: &GrantHandle, ask: Ask) -> Result<AccessToken, TokenError> {
+    match handle.access_token(ask).await {
+        Err(TokenError::TimedOut { .. }) => handle.access_token(ask).await,
+        answered => answered,
+    }
+}
+
+fn is_good(held: &Grant, now: Timestamp) -> bool {
+    held.tokens.as_ref().is_some_and(|tokens| tokens.expires_at.is_none_or(|end| now < end))
+}

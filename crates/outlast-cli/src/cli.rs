@@ -1,0 +1,49 @@
+//! The words a person types.
+
+use crate::commands;
+use clap::{Parser, Subcommand};
+
+/// Tokens expire, tasks don't: keeps OAuth credentials alive for long-running programs.
+#[derive(Debug, Parser)]
+#[command(name = "outlast", version, max_term_width = 100, after_help = EXAMPLE, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const EXAMPLE: &str = "Examples:
+  outlast demo                                   see the whole story in about a minute
+  outlast add crm --issuer https://login.example.com --client-id agent
+  outlast import crm < token-response.json       hand in a token set
+  outlast run --grant crm -- python3 agent.py    run an agent that outlives its tokens
+
+Exit codes: 0 fine, 65 a person decides, 69 no sidecar, 70 our bug, 75 try again or wait,
+77 ask the grant's owner, 78 mend the configuration; `run` passes on the child's own.";
+
+/// One variant per file in `commands/`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Write a grant into the configuration, from flags or by asking
+    Add(commands::add::Arguments),
+    /// Print a completion script for a shell
+    Completions(commands::completions::Arguments),
+    /// Show the whole story in about a minute, in memory, no account needed
+    Demo(commands::demo::Arguments),
+    /// Check configuration, key, store, clock, servers and sidecar; name each fault and its mend
+    Doctor(commands::doctor::Arguments),
+    /// Print the Authorization header as JSON, for helper hooks
+    Headers(commands::headers::Arguments),
+    /// Take over a token set from standard input or another tool's file
+    Import(commands::import::Arguments),
+    /// Run a program beside a sidecar that keeps its tokens alive
+    Run(commands::run::Arguments),
+    /// Run a strict authorization server and API on loopback, to try things against
+    Sandbox(commands::sandbox::Arguments),
+    /// Run the sidecar: control socket, injecting proxy, background refresh
+    Serve(commands::serve::Arguments),
+    /// Show how each grant stands and what to do
+    Status(commands::status::Arguments),
+    /// Print a valid access token and nothing else
+    Token(commands::token::Arguments),
+}

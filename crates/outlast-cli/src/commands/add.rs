@@ -1,0 +1,178 @@
+//! `outlast add NAME`: writes a grant into the configuration.
+
+use super::Done;
+use crate::context::grant_id;
+use crate::env;
+use crate::exit::Fault;
+use crate::{output, process};
+use outlast::{Code, metadata};
+use outlast_daemon::config::{Config, ConfigError, NewGrant, SecretSource};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Mode of a configuration that is made here.
+const FILE_MODE: u32 = 0o600;
+
+/// What `add` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  outlast add crm --issuer https://login.example.com --client-id agent \\
+      --client-secret-env CRM_SECRET --upstream https://api.example.com
+  outlast add ci --token-endpoint https://login.example.com/token --grant-type client_credentials \\
+      --client-id ci --client-secret-file ci.secret --scope api
+On a terminal, what is left out is asked for. A secret itself is never an argument.")]
+pub(crate) struct Arguments {
+    /// A name for the grant
+    name: String,
+    /// A provider whose addresses are known, such as github or google
+    #[arg(long, conflicts_with_all = ["issuer", "token_endpoint"])]
+    provider: Option<String>,
+    /// The authorization server's issuer; its endpoints are discovered
+    #[arg(long, value_name = "URL", conflicts_with = "token_endpoint")]
+    issuer: Option<String>,
+    /// The address of the token endpoint, for servers without discovery
+    #[arg(long, value_name = "URL")]
+    token_endpoint: Option<String>,
+    /// The client's identifier there
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// Environment variable that holds the client's secret
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "client_secret_file")]
+    client_secret_env: Option<String>,
+    /// File that holds the client's secret and that only its owner may read
+    #[arg(long, value_name = "FILE")]
+    client_secret_file: Option<PathBuf>,
+    /// How tokens are obtained, such as refresh_token or client_credentials
+    #[arg(long, value_name = "TYPE")]
+    grant_type: Option<String>,
+    /// A scope to ask for; may be repeated
+    #[arg(long)]
+    scope: Vec<String>,
+    /// The resource the tokens are for (RFC 8707)
+    #[arg(long, value_name = "URL")]
+    resource: Option<String>,
+    /// The one origin that ever receives this token
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+}
+
+/// Checks everything before anything is written.
+pub(crate) fn run(arguments: Arguments) -> Done {
+    let path = env::places()?.config;
+    let (name, existing) = (grant_id(&arguments.name)?, read_existing(&path)?);
+    if Config::parse(&existing, &path)?.entries().iter().any(|entry| entry.id == name) {
+        let text = format!("grant {name} is in {} already; nothing was changed", path.display());
+        return Err(Fault::new(Code::ConfigurationInvalid, text).mend("choose another name, or edit that file"));
+    }
+    let mut grant = described(arguments);
+    if output::can_ask() {
+        ask_for_the_rest(&mut grant);
+    }
+    // Once without the network: what is wrong on its face needs no server to say so.
+    Config::add_grant_text(&existing, name.as_str(), &grant, &path)?;
+    if let Some(issuer) = grant.issuer.clone() {
+        process::block_on(verify(&issuer, &mut grant))?;
+    }
+    let text = Config::add_grant_text(&existing, name.as_str(), &grant, &path)?;
+    replace(&path, &text)?;
+    let mints = grant.grant_type.as_deref() == Some("client_credentials");
+    let next =
+        if mints { format!("outlast token {name}") } else { format!("outlast import {name} < token-response.json") };
+    output::data(&format!("added grant {name} to {}; next: {next}", path.display()))?;
+    Ok(0)
+}
+
+fn described(arguments: Arguments) -> NewGrant {
+    let secret_file = arguments.client_secret_file.map(|file| std::path::absolute(&file).unwrap_or(file));
+    let client_secret =
+        arguments.client_secret_env.map(SecretSource::Environment).or(secret_file.map(SecretSource::File));
+    NewGrant {
+        provider: arguments.provider,
+        issuer: arguments.issuer,
+        token_endpoint: arguments.token_endpoint,
+        grant_type: arguments.grant_type,
+        client_id: arguments.client_id,
+        client_secret,
+        client_auth: None,
+        scope: arguments.scope,
+        resource: arguments.resource,
+        upstream: arguments.upstream,
+    }
+}
+
+fn ask_for_the_rest(grant: &mut NewGrant) {
+    let ask = |question| output::ask(question).filter(|answer| !answer.is_empty());
+    if grant.provider.is_none() && grant.issuer.is_none() && grant.token_endpoint.is_none() {
+        let answer = ask("Issuer of the authorization server (https://…), or the name of a known provider");
+        let is_address = answer.as_ref().is_some_and(|answer| answer.contains("://"));
+        *(if is_address { &mut grant.issuer } else { &mut grant.provider }) = answer;
+    }
+    if grant.client_id.is_none() {
+        grant.client_id = ask("Client id");
+    }
+    if grant.client_secret.is_none() {
+        let variable = ask("Environment variable that holds the client secret (empty for a public client)");
+        grant.client_secret = variable.map(SecretSource::Environment);
+    }
+    if grant.upstream.is_none() {
+        grant.upstream = ask("Origin of the API that receives the token (https://…, empty if there is none)");
+    }
+}
+
+/// Discovers the issuer, and adopts how it wants clients to authenticate where that is not usual.
+async fn verify(issuer: &str, grant: &mut NewGrant) -> Result<(), Fault> {
+    let found = metadata::discover(issuer).await;
+    let found = found.map_err(|error| Fault::new(error.code(), format!("{error}; nothing was written")))?;
+    let takes = |method: &str| found.token_endpoint_auth_methods_supported.iter().any(|taken| taken == method);
+    if grant.client_secret.is_some() && !takes("client_secret_basic") && takes("client_secret_post") {
+        grant.client_auth = Some("client_secret_post".to_owned());
+    }
+    if let (Some(wanted), Some(offered)) = (&grant.grant_type, &found.grant_types_supported)
+        && !offered.contains(wanted)
+    {
+        output::talk(&format!("note: {issuer} does not say that it supports {wanted}; it says {}", offered.join(", ")));
+    }
+    output::talk(&format!("found the token endpoint: {}", found.token_endpoint));
+    Ok(())
+}
+
+fn read_existing(path: &Path) -> Result<String, Fault> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(cause) => Err(Fault::from(ConfigError {
+            code: Code::ConfigurationInvalid,
+            path: path.to_owned(),
+            place: None,
+            detail: format!("cannot be read: {cause}"),
+            mend: "make it readable, or name another file with OUTLAST_CONFIG".to_owned(),
+        })),
+    }
+}
+
+/// Puts the text in place of the file, whole or not at all. A link keeps pointing where it does.
+fn replace(path: &Path, text: &str) -> Result<(), Fault> {
+    let failed = |cause: std::io::Error| {
+        Fault::new(Code::StoreUnwritable, format!("{} cannot be written: {cause}; nothing was changed", path.display()))
+            .mend("make its folder writable, or name another file with OUTLAST_CONFIG")
+    };
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = target.parent().unwrap_or(Path::new("."));
+    if !folder.as_os_str().is_empty() && !folder.is_dir() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    }
+    let mode = std::fs::metadata(&target).map_or(FILE_MODE, |held| held.permissions().mode() & 0o777);
+    let unfinished = target.with_extension(format!("toml.{}", std::process::id()));
+    let written =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&unfinished, &target)
+        });
+    if written.is_err() {
+        // The failure is what has to be told; what is left over holds no secret.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written.map_err(failed)
+}

@@ -1,0 +1,218 @@
+//! `outlast doctor`: names each fault and its mend.
+
+use super::Done;
+use crate::ask::now;
+use crate::context::Context;
+use crate::env::{self, Places};
+use crate::exit::{Fault, exit_code};
+use crate::{output, process, words};
+use outlast::{Code, GrantSettings, Keeper, Server, Timestamp, metadata};
+use outlast_daemon::config::Config;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+use tokio::net::{TcpStream, UnixStream};
+
+/// Longest wait for a connection.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// A clock that says less is wrong: this was written later (2026-01-01).
+const CLOCK_AT_LEAST: Timestamp = Timestamp::from_secs(1_767_225_600);
+/// How far a token may have been issued in the future before the clock is to blame.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
+/// Exit codes, worst first.
+const WORST_FIRST: [u8; 6] = [70, 78, 65, 77, 75, 69];
+
+/// What `doctor` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  outlast doctor
+  outlast doctor --offline --json")]
+pub(crate) struct Arguments {
+    /// Ask no authorization server
+    #[arg(long)]
+    offline: bool,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// One thing that was looked at.
+struct Finding {
+    what: String,
+    outcome: Result<String, Fault>,
+}
+
+/// Looks at everything it can get to; exit code 0 if all is fine, else that of the worst fault.
+pub(crate) fn run(arguments: &Arguments) -> Done {
+    let findings = examine(arguments.offline)?;
+    if arguments.json {
+        let checks: Vec<Value> = findings.iter().map(as_json).collect();
+        output::json(&json!({ "checks": checks }))?;
+    } else {
+        for finding in &findings {
+            output::data(&as_text(finding))?;
+        }
+    }
+    let codes: Vec<u8> =
+        findings.iter().filter_map(|found| found.outcome.as_ref().err()).map(|fault| exit_code(fault.code)).collect();
+    Ok(WORST_FIRST.into_iter().find(|code| codes.contains(code)).unwrap_or(0))
+}
+
+fn examine(offline: bool) -> Result<Vec<Finding>, Fault> {
+    let mut findings = vec![Finding { what: "clock".to_owned(), outcome: clock() }];
+    let places = env::places()?;
+    let context = match Config::load(&places.config) {
+        Err(error) => {
+            findings.push(Finding { what: "configuration".to_owned(), outcome: Err(error.into()) });
+            return Ok(findings);
+        }
+        Ok(config) => Context { places, config },
+    };
+    let count = context.config.entries().len();
+    let read = format!("{} ({count} grants)", context.config.path().display());
+    findings.push(Finding { what: "configuration".to_owned(), outcome: Ok(read) });
+    let mut grants = Vec::new();
+    for (entry, resolved) in context.config.entries().iter().zip(context.config.resolve_each(&env::text)) {
+        let outcome = match resolved {
+            Ok(settings) => {
+                grants.push(settings);
+                Ok("its secret can be had, or it needs none".to_owned())
+            }
+            Err(error) => Err(error.into()),
+        };
+        findings.push(Finding { what: format!("grant {} client", entry.id), outcome });
+    }
+    findings.push(Finding { what: "key".to_owned(), outcome: key(&context) });
+    findings.push(Finding { what: "store".to_owned(), outcome: store(&context, &grants) });
+    process::block_on(async {
+        if !offline {
+            for grant in &grants {
+                let what = format!("grant {} server", grant.id);
+                findings.push(Finding { what, outcome: server(&grant.server).await });
+            }
+        }
+        findings.push(Finding { what: "sidecar".to_owned(), outcome: sidecar(&context.places).await });
+        Ok(())
+    })?;
+    Ok(findings)
+}
+
+fn clock() -> Result<String, Fault> {
+    let now = now();
+    if now < CLOCK_AT_LEAST {
+        let text = format!("the clock says {}, which has passed", words::rfc3339(now));
+        return Err(Fault::new(Code::ConfigurationInvalid, text)
+            .mend("set the clock, for example with: timedatectl set-ntp true"));
+    }
+    Ok(words::rfc3339(now))
+}
+
+fn key(context: &Context) -> Result<String, Fault> {
+    Ok(context.config.key_source(&env::text)?.describe().to_owned())
+}
+
+/// Looks without making anything, so that a question does not leave a store behind.
+fn store(context: &Context, grants: &[GrantSettings]) -> Result<String, Fault> {
+    let home = &context.places.home;
+    let shown = home.display();
+    if !home.exists() {
+        let parent = home.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+        writable(parent)?;
+        return Ok(format!("{shown} is not there yet and will be made at the first import"));
+    }
+    writable(home)?;
+    let keeper = context.keeper(grants.to_vec())?;
+    process::block_on(records(&keeper))?;
+    Ok(format!("{shown} is writable, and its records can be read"))
+}
+
+fn writable(folder: &Path) -> Result<(), Fault> {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).map_err(|cause| {
+        Fault::new(Code::StoreUnwritable, format!("{} cannot be written to: {cause}", folder.display()))
+            .mend("make it writable, or set OUTLAST_HOME to a folder that is")
+    })
+}
+
+async fn records(keeper: &Keeper) -> Result<(), Fault> {
+    for id in keeper.grants() {
+        let record = keeper.grant(id)?.record().await?;
+        let issued = record.tokens.map(|tokens| tokens.issued_at);
+        if issued.is_some_and(|issued| issued > now().plus(CLOCK_SLACK)) {
+            let text = format!("the token of grant {id} was issued in the future: the clock has gone back");
+            return Err(Fault::new(Code::ConfigurationInvalid, text)
+                .mend("set the clock, for example with: timedatectl set-ntp true"));
+        }
+    }
+    Ok(())
+}
+
+async fn server(server: &Server) -> Result<String, Fault> {
+    match server {
+        Server::Issuer(issuer) => {
+            let found = metadata::discover(issuer).await;
+            let found = found.map_err(|error| Fault::new(error.code(), error.to_string()))?;
+            Ok(format!("{issuer} answers; token endpoint {}", found.token_endpoint))
+        }
+        Server::Known(provider) => reach(&provider.token_endpoint).await,
+    }
+}
+
+/// Whether a connection can be made; nothing is asked, for a token endpoint has nothing to say
+/// that would not count as an attempt.
+async fn reach(address: &str) -> Result<String, Fault> {
+    let unreachable = |cause: &str| {
+        Fault::new(Code::ServerUnreachable, format!("{address} cannot be reached: {cause}"))
+            .mend("check the network and the address; Outlast keeps the grant meanwhile")
+    };
+    let url = url::Url::parse(address).map_err(|_| unreachable("it is no address"))?;
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return Err(unreachable("it names no host"));
+    };
+    let host = host.trim_matches(['[', ']']);
+    match tokio::time::timeout(CONNECT_TIME_MAX, TcpStream::connect((host, port))).await {
+        Err(_) => Err(unreachable("no answer in time")),
+        Ok(Err(cause)) => Err(unreachable(&cause.to_string())),
+        Ok(Ok(_)) => Ok(format!("{address} can be reached")),
+    }
+}
+
+async fn sidecar(places: &Places) -> Result<String, Fault> {
+    let socket = &places.socket;
+    let shown = socket.display();
+    if !socket.exists() {
+        return Ok("none is running; outlast run starts one where it is needed".to_owned());
+    }
+    match tokio::time::timeout(CONNECT_TIME_MAX, UnixStream::connect(socket)).await {
+        Ok(Ok(_)) => Ok(format!("answers at {shown}")),
+        Ok(Err(_)) | Err(_) => Err(Fault::new(Code::DaemonUnreachable, format!("nothing answers at {shown}"))
+            .mend(format!("start it with: outlast serve, or remove what the last one left: rm {shown}"))),
+    }
+}
+
+fn as_text(finding: &Finding) -> String {
+    match &finding.outcome {
+        Ok(detail) => format!("ok     {}: {detail}", finding.what),
+        Err(fault) => format!(
+            "FAULT  {}: {}\n       code {}; what to do: {}\n       see: {}",
+            finding.what,
+            fault.text,
+            fault.code,
+            fault.what_to_do(),
+            output::page(fault.code)
+        ),
+    }
+}
+
+fn as_json(finding: &Finding) -> Value {
+    match &finding.outcome {
+        Ok(detail) => json!({ "check": finding.what, "ok": true, "detail": detail }),
+        Err(fault) => json!({
+            "check": finding.what,
+            "ok": false,
+            "detail": fault.text,
+            "code": fault.code.as_str(),
+            "what_to_do": fault.what_to_do(),
+            "see": output::page(fault.code),
+        }),
+    }
+}

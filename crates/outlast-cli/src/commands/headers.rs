@@ -1,0 +1,30 @@
+//! `outlast headers NAME`: the Authorization header as JSON, for helper hooks.
+
+use super::Done;
+use crate::ask::{self, Wanted};
+use crate::context::Context;
+use crate::exit::Fault;
+use crate::{output, process};
+use outlast::Code;
+use serde_json::json;
+
+/// What `headers` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  outlast headers notion              {\"Authorization\":\"Bearer …\"}")]
+pub(crate) struct Arguments {
+    /// The grant
+    name: String,
+}
+
+/// Prints the header.
+pub(crate) fn run(arguments: &Arguments) -> Done {
+    let context = Context::load()?;
+    let handle = context.grant(&arguments.name)?;
+    let token = process::block_on(ask::access_token(&handle, Wanted::default()))?;
+    // Tokens are visible ASCII wherever they come from; the store holds no other.
+    let value = token.authorization().to_str();
+    let value = value.map_err(|_| Fault::new(Code::Internal, "the token is not text"))?;
+    output::data(&json!({ "Authorization": value }).to_string())?;
+    Ok(0)
+}

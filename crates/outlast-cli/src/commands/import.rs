@@ -1,0 +1,100 @@
+//! `outlast import NAME`: takes over a token set that somebody else obtained.
+
+use super::Done;
+use crate::ask::now;
+use crate::context::Context;
+use crate::exit::Fault;
+use crate::token_set_file::{Found, IMPORT_BYTES_MAX, read_file, read_response};
+use crate::{output, process, words};
+use outlast::{Code, Generation, Timestamp};
+use serde_json::json;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+/// What `import` is told. Secrets never come in by argument: other users can read those.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  curl … https://login.example.com/token | outlast import crm      a token response (RFC 6749 5.1)
+  outlast import crm --from tokens.json --service crm-prod
+
+A file has the form {\"service\": {\"access_token\": …, \"refresh_token\": …, \"expires_in\": …, \"saved_at\": …}}.
+From here on Outlast alone may use the refresh token: stop the program that had it.")]
+pub(crate) struct Arguments {
+    /// The grant that takes the token set over
+    name: String,
+    /// Read a file of token sets instead of a token response on standard input
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Which token set of the file; not needed if it has only one
+    #[arg(long, value_name = "NAME", requires = "from")]
+    service: Option<String>,
+    /// Print what was imported as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Reads everything before anything is changed.
+pub(crate) fn run(arguments: &Arguments) -> Done {
+    let context = Context::load()?;
+    let handle = context.grant(&arguments.name)?;
+    let found = match &arguments.from {
+        Some(path) => read_file(&bytes_of_file(path)?, arguments.service.as_deref(), now())?,
+        None => read_response(&bytes_of_stdin()?, now())?,
+    };
+    let (ends, renewable) = (found.tokens.expires_at, found.tokens.refresh.is_some());
+    let Found { tokens, note } = found;
+    let generation = process::block_on(async { Ok(handle.import(tokens).await?) })?;
+    if let Some(note) = note {
+        output::talk(&format!("note: {note}"));
+    }
+    if !renewable {
+        output::talk("note: there is no refresh token, so this ends with the access token");
+    }
+    told(arguments, generation, ends, renewable)?;
+    Ok(0)
+}
+
+fn told(arguments: &Arguments, generation: Generation, ends: Option<Timestamp>, renewable: bool) -> Result<(), Fault> {
+    let now = now();
+    if arguments.json {
+        return output::json(&json!({
+            "grant": arguments.name,
+            "generation": generation.0,
+            "expires_in": ends.map(|end| now.until(end).as_secs()),
+            "renewable": renewable,
+        }));
+    }
+    let life = match ends {
+        None => "of unknown life".to_owned(),
+        Some(end) if end <= now => "already expired, renewed at first use".to_owned(),
+        Some(end) => format!("{} left", words::duration(now.until(end))),
+    };
+    output::data(&format!("imported grant {}: generation {generation}, access token {life}", arguments.name))
+}
+
+fn bytes_of_stdin() -> Result<Vec<u8>, Fault> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        output::talk("paste the token response (JSON), then press Ctrl-D");
+    }
+    bounded(stdin.lock(), "standard input")
+}
+
+fn bytes_of_file(path: &Path) -> Result<Vec<u8>, Fault> {
+    let shown = path.display().to_string();
+    let file = std::fs::File::open(path).map_err(|cause| unreadable(&shown, &cause))?;
+    bounded(file, &shown)
+}
+
+fn bounded(from: impl Read, name: &str) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    // One more than allowed: the reader of the bytes can tell that there was too much.
+    let limit = IMPORT_BYTES_MAX as u64 + 1;
+    from.take(limit).read_to_end(&mut bytes).map_err(|cause| unreadable(name, &cause))?;
+    Ok(bytes)
+}
+
+fn unreadable(name: &str, cause: &std::io::Error) -> Fault {
+    Fault::new(Code::ImportInvalid, format!("{name} cannot be read: {cause}; nothing was changed"))
+        .mend("name a file that can be read, or pass the token response on standard input")
+}

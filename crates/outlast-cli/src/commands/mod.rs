@@ -1,0 +1,51 @@
+//! One file per verb.
+
+pub(crate) mod add;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod headers;
+pub(crate) mod import;
+pub(crate) mod run;
+pub(crate) mod sandbox;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod token;
+
+use crate::cli::Verb;
+use crate::exit::Fault;
+
+/// What a command that did not fail ends with: zero, or for `run` and `doctor` a code of its own.
+pub(crate) type Done = Result<u8, Fault>;
+
+/// Runs the verb.
+pub(crate) fn run(verb: Verb) -> Done {
+    match verb {
+        Verb::Add(arguments) => add::run(arguments),
+        Verb::Completions(arguments) => completions::run(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Headers(arguments) => headers::run(&arguments),
+        Verb::Import(arguments) => import::run(&arguments),
+        Verb::Run(arguments) => run::run(arguments),
+        Verb::Sandbox(arguments) => sandbox::run(&arguments),
+        Verb::Serve(arguments) => serve::run(&arguments),
+        Verb::Status(arguments) => status::run(&arguments),
+        Verb::Token(arguments) => token::run(&arguments),
+    }
+}
+
+/// Whether failures are to be told as JSON too.
+pub(crate) fn wants_json(verb: &Verb) -> bool {
+    match verb {
+        Verb::Demo(arguments) => arguments.json,
+        Verb::Doctor(arguments) => arguments.json,
+        Verb::Import(arguments) => arguments.json,
+        Verb::Sandbox(arguments) => arguments.json,
+        Verb::Status(arguments) => arguments.json,
+        Verb::Token(arguments) => arguments.json,
+        // What this one prints is read by programs alone.
+        Verb::Headers(_) => false,
+        Verb::Add(_) | Verb::Completions(_) | Verb::Run(_) | Verb::Serve(_) => false,
+    }
+}

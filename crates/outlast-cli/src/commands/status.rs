@@ -1,0 +1,165 @@
+//! `outlast status`: how each grant stands, and what to do.
+
+use super::Done;
+use crate::ask::now;
+use crate::context::Context;
+use crate::exit::Fault;
+use crate::{env, output, process, words};
+use outlast::{ClientAuth, Code, GrantSettings, Keeper, Timestamp};
+use outlast_daemon::config::GrantEntry;
+use outlast_daemon::status::GrantStatus;
+use serde_json::Value;
+use std::time::Duration;
+
+/// How often `--watch` looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What `status` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  outlast status
+  outlast status crm --json | jq .seconds_left
+  outlast status --watch --json       one line whenever something changes
+A grant in trouble is no failure of this command: read `standing` and `what to do`.")]
+pub(crate) struct Arguments {
+    /// The grant; all of them if left out
+    name: Option<String>,
+    /// Print JSON: an array, or one object if a grant is named
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Look again every second
+    #[arg(long)]
+    watch: bool,
+}
+
+/// Shows the standing from the records on disk, which every process shares.
+pub(crate) fn run(arguments: &Arguments) -> Done {
+    let context = Context::load()?;
+    let keeper = context.keeper(settings(&context, arguments.name.as_deref())?)?;
+    process::block_on(async {
+        if arguments.watch {
+            return watch(&keeper, arguments).await;
+        }
+        let statuses = look(&keeper).await?;
+        if arguments.json {
+            output::json(&as_json(&statuses, arguments)?)?;
+        } else {
+            output::data(&as_text(&statuses, now()))?;
+        }
+        Ok(0)
+    })
+}
+
+/// A secret that cannot be had hides no standing: the grant is looked at without it.
+fn settings(context: &Context, name: Option<&str>) -> Result<Vec<GrantSettings>, Fault> {
+    if let Some(name) = name.filter(|name| context.entry(name).is_none()) {
+        // Says which name is nearest.
+        context.config.resolve_one(name, &env::text)?;
+    }
+    let resolved = context.config.entries().iter().zip(context.config.resolve_each(&env::text));
+    let wanted = resolved.filter(|(entry, _)| name.is_none_or(|name| name == entry.id.as_str()));
+    Ok(wanted.map(|(entry, resolved)| resolved.unwrap_or_else(|_| without_secret(entry))).collect())
+}
+
+fn without_secret(entry: &GrantEntry) -> GrantSettings {
+    GrantSettings {
+        id: entry.id.clone(),
+        grant_type: entry.grant_type.clone(),
+        server: entry.server.clone(),
+        client_id: entry.client_id.clone(),
+        client_auth: ClientAuth::None,
+        scope: entry.scope.clone(),
+        resource: entry.resource.clone(),
+        upstream: entry.upstream.clone(),
+        quirks: entry.quirks.clone(),
+    }
+}
+
+async fn look(keeper: &Keeper) -> Result<Vec<GrantStatus>, Fault> {
+    let mut statuses = Vec::new();
+    for id in keeper.grants() {
+        let handle = keeper.grant(id)?;
+        let record = handle.record().await?;
+        statuses.push(GrantStatus::of(&handle, &record, now()));
+    }
+    Ok(statuses)
+}
+
+async fn watch(keeper: &Keeper, arguments: &Arguments) -> Done {
+    let on_terminal = output::stdout_is_terminal() && !arguments.json;
+    let (mut told, mut stop) = (None, process::Stop::listen()?);
+    loop {
+        let statuses = look(keeper).await?;
+        if on_terminal {
+            output::clear_screen()?;
+            output::data(&as_text(&statuses, now()))?;
+        } else {
+            let lasting = lasting(&statuses);
+            if told.as_ref() != Some(&lasting) {
+                output::data(&as_json(&statuses, arguments)?.to_string())?;
+                told = Some(lasting);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = stop.asked() => return Ok(0),
+        }
+    }
+}
+
+/// The statuses without what changes by itself as time passes.
+fn lasting(statuses: &[GrantStatus]) -> Vec<GrantStatus> {
+    let still = |status: &GrantStatus| GrantStatus {
+        seconds_left: None,
+        renewal_required_soon: false,
+        what_to_do: String::new(),
+        ..status.clone()
+    };
+    statuses.iter().map(still).collect()
+}
+
+fn as_json(statuses: &[GrantStatus], arguments: &Arguments) -> Result<Value, Fault> {
+    let value = match (statuses, &arguments.name) {
+        ([only], Some(_)) => serde_json::to_value(only),
+        (all, _) => serde_json::to_value(all),
+    };
+    value.map_err(|cause| Fault::new(Code::Internal, format!("a status is no JSON: {cause}")))
+}
+
+fn as_text(statuses: &[GrantStatus], now: Timestamp) -> String {
+    if statuses.is_empty() {
+        return "no grant is configured; add one with: outlast add NAME".to_owned();
+    }
+    let head =
+        ["grant", "standing", "time left", "grant ends", "last renewal", "next renewal", "last trouble", "what to do"];
+    output::table(&head, statuses.iter().map(|status| row(status, now)).collect())
+}
+
+fn row(status: &GrantStatus, now: Timestamp) -> Vec<String> {
+    let at = |secs: Option<u64>| {
+        secs.map_or_else(|| "-".to_owned(), |secs| words::seen_from(now, Timestamp::from_secs(secs)))
+    };
+    let left = match status.seconds_left {
+        None => "-".to_owned(),
+        Some(0) => "expired".to_owned(),
+        Some(secs) => words::duration(Duration::from_secs(secs)),
+    };
+    let trouble = status.last_trouble.as_ref().map_or_else(
+        || "-".to_owned(),
+        |trouble| format!("{}, {} ({})", trouble.code, at(Some(trouble.at)), trouble.detail),
+    );
+    let standing = match &status.detail {
+        Some(detail) => format!("{}: {detail}", status.standing),
+        None => status.standing.clone(),
+    };
+    vec![
+        status.name.clone(),
+        standing,
+        left,
+        at(status.grant_ends_at),
+        at(status.last_renewed_at),
+        at(status.next_renewal_at),
+        trouble,
+        status.what_to_do.clone(),
+    ]
+}

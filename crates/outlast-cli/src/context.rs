@@ -1,0 +1,64 @@
+//! What most commands need first: the places, the configuration, and a keeper over them.
+
+use crate::env::{self, Places};
+use crate::exit::Fault;
+use outlast::{Code, GrantHandle, GrantId, GrantSettings, Keeper, Settings};
+use outlast_daemon::config::{Config, ConfigError, GrantEntry};
+
+/// The places and what is configured there; nothing is opened yet.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// Where the files are.
+    pub(crate) places: Places,
+    /// What the configuration says.
+    pub(crate) config: Config,
+}
+
+impl Context {
+    /// Reads the configuration that the environment points to.
+    pub(crate) fn load() -> Result<Self, Fault> {
+        let places = env::places()?;
+        let config = Config::load(&places.config)?;
+        Ok(Self { places, config })
+    }
+
+    /// The named grant, on a keeper of its own: what is wrong with another does not matter.
+    pub(crate) fn grant(&self, name: &str) -> Result<GrantHandle, Fault> {
+        let settings = self.config.resolve_one(name, &env::text)?;
+        let id = settings.id.clone();
+        Ok(self.keeper(vec![settings])?.grant(&id)?)
+    }
+
+    /// A keeper over the store with these grants.
+    pub(crate) fn keeper(&self, grants: Vec<GrantSettings>) -> Result<Keeper, Fault> {
+        let key = self.config.key_source(&env::text)?;
+        Ok(Settings::new(&self.places.home).key(key).grants(grants).open()?)
+    }
+
+    /// The named grants with their secrets; all of them if none is named.
+    pub(crate) fn resolve(&self, names: &[String]) -> Result<Vec<GrantSettings>, Fault> {
+        if names.is_empty() {
+            return Ok(self.config.grants(&env::text)?);
+        }
+        names.iter().map(|name| Ok(self.config.resolve_one(name, &env::text)?)).collect()
+    }
+
+    /// What is configured for a grant of that name.
+    pub(crate) fn entry(&self, name: &str) -> Option<&GrantEntry> {
+        self.config.entries().iter().find(|entry| entry.id.as_str() == name)
+    }
+}
+
+/// Reads a grant's name as typed.
+pub(crate) fn grant_id(name: &str) -> Result<GrantId, Fault> {
+    GrantId::parse(name).map_err(|why| {
+        Fault::new(Code::ConfigurationInvalid, why).mend("use letters, digits, '-', '_' and '.', such as crm or gh-app")
+    })
+}
+
+impl From<ConfigError> for Fault {
+    fn from(error: ConfigError) -> Self {
+        let place = error.place.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
+        Self::new(error.code, format!("{}{place}: {}", error.path.display(), error.detail)).mend(error.mend)
+    }
+}

@@ -1,0 +1,51 @@
+//! The demo: one task told three ways, each against a strict server of its own, side by side.
+
+pub(crate) mod agent;
+mod progress;
+pub(crate) mod story;
+pub(crate) mod table;
+
+use crate::exit::Fault;
+use crate::process;
+use outlast::Code;
+use std::time::Duration;
+use story::Story;
+use table::Run;
+
+/// Said before it starts.
+pub(crate) const INTRODUCTION: &str = "\
+A task of 24 steps, four workers, and access tokens that live 3 seconds. The authorization server
+rotates refresh tokens and revokes everything when one is used twice. Three runs, side by side:
+  fixed-token         the workers keep the token they were started with
+  refresh-per-worker  each worker refreshes by itself when it meets a 401
+  outlast             the workers of fixed-token, through the sidecar; only this run has to cope
+                      with an outage of the token endpoint and with revoked access tokens as well
+";
+
+/// Longest run of a story: past this something is wrong, and the figures are those so far.
+const STORY_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Runs all three stories at once; each has its own server, so none can disturb another.
+pub(crate) async fn run() -> Result<Vec<Run>, Fault> {
+    let mut stop = process::Stop::listen()?;
+    let stories = [Story::fixed_token().await?, Story::refresh_per_worker().await?, Story::outlast().await?];
+    let watched = stories.iter().map(Story::watched).collect();
+    let showing = tokio::spawn(progress::show(watched));
+    let [fixed_token, refresh_per_worker, outlast] = stories;
+    let told = async {
+        tokio::join!(
+            fixed_token.tell(STORY_TIME_MAX),
+            refresh_per_worker.tell(STORY_TIME_MAX),
+            outlast.tell(STORY_TIME_MAX)
+        )
+    };
+    let runs = tokio::select! {
+        (first, second, third) = told => Ok(vec![first, second, third]),
+        // The stories are dropped here, and their folder with them.
+        _ = stop.asked() => {
+            Err(Fault::new(Code::NotReplayed, "the demo was interrupted").mend("run it again: outlast demo"))
+        }
+    };
+    showing.abort();
+    runs
+}

@@ -1,0 +1,124 @@
+//! Advice -> exit code, and the one type of failure that a command ends with.
+
+use outlast::{Advice, Code, OpenError, StoreError, Timestamp, TokenError};
+
+/// Nothing answers on the control socket (sysexits `EX_UNAVAILABLE`).
+const DAEMON_DOWN: u8 = 69;
+
+/// Why a command failed, in words for a person or an agent.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// What kind.
+    pub(crate) code: Code,
+    /// What happened, without secrets.
+    pub(crate) text: String,
+    /// What mends it, where it is known better than from the code alone.
+    pub(crate) mend: Option<String>,
+    /// When it is worth asking again, where known.
+    pub(crate) retry_at: Option<Timestamp>,
+}
+
+impl Fault {
+    /// A failure of this kind.
+    pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { code, text: text.into(), mend: None, retry_at: None }
+    }
+
+    /// The same failure with the mend that fits it.
+    #[must_use]
+    pub(crate) fn mend(self, mend: impl Into<String>) -> Self {
+        Self { mend: Some(mend.into()), ..self }
+    }
+
+    /// The process exit code that goes with it.
+    pub(crate) fn exit_code(&self) -> u8 {
+        exit_code(self.code)
+    }
+
+    /// What to do about it.
+    pub(crate) fn what_to_do(&self) -> &str {
+        self.mend.as_deref().unwrap_or_else(|| what_to_do(self.code))
+    }
+}
+
+/// The exit code of a failure: follows its advice alone, except that a missing daemon has its own.
+pub(crate) fn exit_code(code: Code) -> u8 {
+    if code == Code::DaemonUnreachable {
+        return DAEMON_DOWN;
+    }
+    match code.advice() {
+        Advice::AskUser => 77,
+        Advice::Decide => 65,
+        Advice::FixConfig => 78,
+        Advice::ReportBug => 70,
+        Advice::Retry | Advice::Wait => 75,
+    }
+}
+
+/// The advice as a word for programs.
+pub(crate) fn advice_word(advice: Advice) -> &'static str {
+    match advice {
+        Advice::AskUser => "ask-user",
+        Advice::Decide => "decide",
+        Advice::FixConfig => "fix-config",
+        Advice::ReportBug => "report-bug",
+        Advice::Retry => "retry",
+        Advice::Wait => "wait",
+    }
+}
+
+/// What to do about a failure of this kind, where nothing more is known. Never points to another
+/// credential: agents read this as an instruction.
+pub(crate) fn what_to_do(code: Code) -> &'static str {
+    if code == Code::DaemonUnreachable {
+        return "start the sidecar with: outlast serve";
+    }
+    match code.advice() {
+        Advice::AskUser => {
+            "stop, and ask the person who owns the grant to sign in again; then hand in the new token set with: outlast import"
+        }
+        Advice::Decide => "stop: a person has to decide",
+        Advice::FixConfig => "stop, and have the configuration or the machine mended; outlast doctor names each fault",
+        Advice::ReportBug => "stop, and report it with the text above; the held credentials are kept",
+        Advice::Retry => "try again",
+        Advice::Wait => "wait, then try again; Outlast keeps the grant and tries by itself",
+    }
+}
+
+impl From<TokenError> for Fault {
+    fn from(error: TokenError) -> Self {
+        let mut fault = Self::new(error.code(), error.to_string());
+        fault.retry_at = error.retry_at();
+        fault
+    }
+}
+
+impl From<OpenError> for Fault {
+    fn from(error: OpenError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_an_exit_code_that_is_no_success_and_a_thing_to_do() {
+        for code in Code::ALL {
+            assert!([65, 69, 70, 75, 77, 78].contains(&exit_code(*code)), "{code}");
+            assert!(!what_to_do(*code).is_empty(), "{code}");
+        }
+        assert_eq!(exit_code(Code::DaemonUnreachable), 69);
+        assert_eq!(exit_code(Code::NeedsUser), 77);
+        assert_eq!(exit_code(Code::CoolingDown), 75);
+        assert_eq!(exit_code(Code::ConfigurationInvalid), 78);
+        assert_eq!(exit_code(Code::Internal), 70);
+    }
+}

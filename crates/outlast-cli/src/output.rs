@@ -1,0 +1,116 @@
+//! Stdout is data, stderr is talk. The only file that writes to either.
+
+use crate::exit::{Fault, advice_word};
+use comfy_table::{ContentArrangement, Table, presets};
+use outlast::Code;
+use std::io::{self, IsTerminal, Write};
+
+/// Writes a line of data. A reader that has gone away is no failure of ours.
+pub(crate) fn data(line: &str) -> Result<(), Fault> {
+    let mut stdout = io::stdout().lock();
+    let written =
+        stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
+    match written {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&cause)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes a JSON value as data: one line for programs, indented on a terminal.
+pub(crate) fn json(value: &serde_json::Value) -> Result<(), Fault> {
+    let text = if io::stdout().is_terminal() { format!("{value:#}") } else { value.to_string() };
+    data(&text)
+}
+
+/// Writes a line of talk. Nothing can be done where even that fails.
+pub(crate) fn talk(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Asks on the terminal; nothing at the end of input.
+pub(crate) fn ask(question: &str) -> Option<String> {
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{question}: ").and_then(|()| stderr.flush()).ok()?;
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer).ok()?;
+    (read > 0).then(|| answer.trim().to_owned())
+}
+
+/// Whether a person can be asked: input and talk are both on a terminal.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Says why a command failed: for programs as one JSON object, else in three lines.
+pub(crate) fn fault(fault: &Fault, as_json: bool) {
+    let page = page(fault.code);
+    if as_json {
+        let retry_at = fault.retry_at.map(crate::words::rfc3339);
+        let object = serde_json::json!({
+            "code": fault.code.as_str(),
+            "text": fault.text,
+            "advice": advice_word(fault.code.advice()),
+            "what_to_do": fault.what_to_do(),
+            "retry_at": retry_at,
+            "exit_code": fault.exit_code(),
+            "see": page,
+        });
+        talk(&object.to_string());
+        return;
+    }
+    let (red, plain) = if stderr_has_colour() { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+    talk(&format!("{red}error[{}]{plain}: {}", fault.code, fault.text));
+    talk(&format!("what to do: {}", fault.what_to_do()));
+    talk(&format!("see: {page}"));
+}
+
+/// The page that explains a code.
+pub(crate) fn page(code: Code) -> String {
+    format!("docs/errors/{code}.md")
+}
+
+/// A table: with lines and fitted to the width on a terminal, bare columns elsewhere.
+pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    if stdout_is_terminal() {
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    } else {
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    }
+    table.set_header(head.to_vec());
+    for row in rows {
+        table.add_row(row);
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// Whether a person reads the data.
+pub(crate) fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether a person reads the talk.
+pub(crate) fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Whether this runs in a terminal that sends it signals.
+pub(crate) fn stdin_is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Clears the terminal and goes to its top left corner.
+pub(crate) fn clear_screen() -> Result<(), Fault> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(b"\x1b[H\x1b[2J").and_then(|()| stdout.flush()).map_err(|cause| unwritten(&cause))
+}
+
+fn stderr_has_colour() -> bool {
+    stderr_is_terminal() && !crate::env::no_colour()
+}
+
+fn unwritten(cause: &io::Error) -> Fault {
+    Fault::new(Code::StoreUnwritable, format!("the output could not be written: {cause}"))
+        .mend("make room where the output goes, then run the command again")
+}

@@ -1,0 +1,70 @@
+//! What concerns the whole process: its memory, its log, its runtime.
+
+use crate::env;
+use crate::exit::Fault;
+use outlast::Code;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Keeps tokens out of core dumps and away from debuggers of the same user. A child that is
+/// started later is not affected: the flag ends where another program begins.
+pub(crate) fn keep_memory_private() {
+    // Where the kernel refuses, the command still works; doctor is the place to complain.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// Logs to stderr what `OUTLAST_LOG` asks for, and nothing without it.
+pub(crate) fn start_logging() {
+    let Some(filter) = env::log_filter() else { return };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_ansi(crate::output::stderr_is_terminal());
+    // Only a second call could fail, and there is none.
+    let _ = subscriber.try_init();
+}
+
+/// Runs to the end on this thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    run(tokio::runtime::Builder::new_current_thread(), future)
+}
+
+/// Runs to the end on a thread per processor, for what serves requests.
+pub(crate) fn block_on_all<T>(future: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    run(tokio::runtime::Builder::new_multi_thread(), future)
+}
+
+fn run<T>(mut builder: tokio::runtime::Builder, future: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let runtime = builder.enable_all().build();
+    let runtime = runtime.map_err(|cause| Fault::new(Code::Internal, format!("no runtime: {cause}")))?;
+    runtime.block_on(future)
+}
+
+/// Being asked to stop, by Ctrl-C or a signal.
+pub(crate) struct Stop {
+    hang_up: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// From here on such a signal is taken note of instead of ending the process.
+    pub(crate) fn listen() -> Result<Self, Fault> {
+        let listen =
+            |kind| signal(kind).map_err(|cause| Fault::new(Code::Internal, format!("no signal handler: {cause}")));
+        Ok(Self {
+            hang_up: listen(SignalKind::hangup())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next one, and says which it was.
+    pub(crate) async fn asked(&mut self) -> rustix::process::Signal {
+        tokio::select! {
+            _ = self.hang_up.recv() => rustix::process::Signal::HUP,
+            _ = self.interrupt.recv() => rustix::process::Signal::INT,
+            _ = self.terminate.recv() => rustix::process::Signal::TERM,
+        }
+    }
+}
