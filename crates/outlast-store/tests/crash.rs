@@ -4,7 +4,8 @@
 
 mod support;
 
-use outlast_core::Generation;
+use outlast_core::{Generation, StoreError};
+use outlast_store::{KeySource, SqliteStore};
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use support::{Folder, grant, id, increment, open, put, runtime, told_home};
@@ -72,14 +73,28 @@ fn a_reader_undoes_the_commit_that_its_writer_died_in() {
     connection.execute_batch("CREATE TABLE filler (x); INSERT INTO filler VALUES (zeroblob(300000));").unwrap();
     let dead = Folder::new();
     std::fs::DirBuilder::new().recursive(true).create(&dead.home).unwrap();
-    support_copy(&folder, &dead);
+    copy_store(&folder, &dead);
     connection.execute_batch("ROLLBACK").unwrap();
     let journal = std::fs::read(dead.home.join("outlast.db-journal")).unwrap();
     assert_ne!(journal[0], 0, "the journal is hot");
     assert_eq!(dead.read("crm").unwrap(), Some(grant("crm", 1)));
 }
 
-fn support_copy(from: &Folder, to: &Folder) {
+/// A database that was deleted beside a hot journal: SQLite would play it back into a new one.
+#[test]
+fn a_hot_journal_without_its_database_is_refused_and_kept() {
+    let folder = Folder::new();
+    runtime().block_on(put(&folder.open(), 0, &grant("crm", 1))).unwrap();
+    std::fs::remove_file(folder.database()).unwrap();
+    let journal = folder.home.join("outlast.db-journal");
+    std::fs::write(&journal, [0xd9; 4096]).unwrap();
+    let refused = SqliteStore::open(&folder.home, KeySource::File).map(drop);
+    assert!(matches!(&refused, Err(StoreError::Corrupt { detail }) if detail.contains("journal")), "{refused:?}");
+    assert_eq!(std::fs::read(&journal).unwrap(), [0xd9; 4096]);
+    assert!(!folder.database().exists());
+}
+
+fn copy_store(from: &Folder, to: &Folder) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&to.home, PermissionsExt::from_mode(0o700)).unwrap();
     for name in ["outlast.db", "outlast.db-journal", "key-beside-data"] {

@@ -93,10 +93,12 @@ fn f25_a_passphrase_opens_what_it_sealed_and_no_other_does() {
     assert_unavailable(&folder.home, &KeySource::Passphrase(Secret::new("")), "empty");
     assert!(!folder.home.join("key-beside-data").exists());
     // The parameters come from the disk: absurd ones are refused instead of tried.
+    let whole = std::fs::read(folder.database()).unwrap();
     for sql in ["passphrase_memory_kib = 4194304", "passphrase_passes = 4294967295", "passphrase_salt = NULL"] {
         rusqlite::Connection::open(folder.database()).unwrap().execute(&format!("UPDATE meta SET {sql}"), []).unwrap();
         let refused = read_grant(&folder.home, &right, &id("crm"));
         assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{sql}: {refused:?}");
+        std::fs::write(folder.database(), &whole).unwrap();
     }
 }
 
