@@ -116,7 +116,7 @@ fn l3_with_tokens_of_ten_seconds_the_resource_sees_no_refusal_at_all() {
     let Some(world) = World::refreshable("10") else { return };
     assert_only_200(&counted(world.agent("25")));
     world.assert_strict_server_is_content();
-    assert_eq!(world.counter("/api/unauthorized"), 0);
+    assert_eq!(world.counter("/api/unauthorized/total"), 0);
     assert!((2..=4).contains(&world.counter("/refreshes")));
 }
 
