@@ -35,9 +35,11 @@ pub(crate) fn upstream(document: Document<'_>, address: &Located<String>) -> Res
     if url.query().is_some() {
         return Err(invalid("`upstream` has a query", "remove the part from '?' on"));
     }
-    // What the address library has tidied away would be another path than the one that was written.
+    // What the address library tidies away would make another path than the one that was written.
     let path = url.path().trim_end_matches('/');
-    if path.contains('%') || path.contains("//") || !address.value.trim_end_matches('/').ends_with(path) {
+    let written = address.value.split_once("://").map_or("", |(_, rest)| rest);
+    let tidied = written.contains('\\') || written.split('/').any(|segment| matches!(segment, "." | ".."));
+    if tidied || path.contains('%') || path.contains("//") {
         return Err(invalid("`upstream` has a path that is not plain", "write it without '.', '..', '%' and '//'"));
     }
     let mut parts = http::uri::Parts::default();

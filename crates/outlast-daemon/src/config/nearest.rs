@@ -1,14 +1,16 @@
 //! Which known word was probably meant.
 
 /// The known word nearest to `word`, if one is near enough to be a slip of the pen: at most a third
-/// of its letters differ, swapped neighbours counting once.
+/// of its letters differ, swapped neighbours counting once, or one is
+/// a part of the other.
 pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let wanted = word.to_ascii_lowercase().replace('-', "_");
+    let near = |candidate: &&str, steps: usize| {
+        let part = wanted.len() >= PART_LETTERS_MIN && (candidate.contains(&wanted) || wanted.contains(*candidate));
+        part || steps * 3 <= candidate.len().max(3)
+    };
     let distances = known.iter().map(|candidate| (distance(&wanted, candidate), *candidate));
-    let (steps, candidate) = distances.min_by_key(|(steps, _)| *steps)?;
-    let near = steps * 3 <= candidate.len().max(3);
-    let part = wanted.len() >= PART_LETTERS_MIN && (candidate.contains(&wanted) || wanted.contains(candidate));
-    (near || part).then_some(candidate)
+    distances.filter(|(steps, candidate)| near(candidate, *steps)).min().map(|(_, candidate)| candidate)
 }
 
 /// From how many letters on a word that is part of a known one is taken for it.

@@ -1,0 +1,337 @@
+//! The configuration: what is read from it, and what each mistake is told.
+
+#![allow(clippy::unwrap_used)]
+
+use outlast::{ClientAuth, Code, KeySource, Secret, Server};
+use outlast_daemon::config::{Config, ConfigError, NewGrant, SecretSource, parse_duration};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("outlast.toml"))
+}
+
+fn complaint(text: &str) -> (Code, String) {
+    let error = parse(text).unwrap_err();
+    (error.code(), error.to_string())
+}
+
+fn nothing(_: &str) -> Option<String> {
+    None
+}
+
+const PLAIN: &str = "[grant.crm]\nissuer = \"https://login.example.com\"\nclient_id = \"agent\"\n";
+
+/// A file in a folder of its own, with this mode.
+fn file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outlast.toml");
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_full_grant_is_read_as_it_was_meant() {
+    let text = r#"
+        [grant.crm]
+        provider = "salesforce"
+        grant_type = "client_credentials"
+        client_id = "3MVG9"
+        client_secret = { env = "CRM_SECRET" }
+        scope = ["api", "refresh_token"]
+        resource = "https://api.example.com"
+        upstream = "https://api.example.com/base/"
+
+        [proxy]
+        listen = "[::1]:0"
+        hold = "30m"
+
+        [key]
+        source = "passphrase"
+        passphrase = { env = "PASS" }
+    "#;
+    let config = parse(text).unwrap();
+    let environment = |name: &str| Some(format!("value of {name}"));
+    let [crm] = config.grants(&environment).unwrap().try_into().unwrap();
+    assert_eq!(crm.grant_type, "client_credentials");
+    assert_eq!(crm.client_id, "3MVG9");
+    assert_eq!(crm.client_auth, ClientAuth::Post(Secret::new("value of CRM_SECRET")), "as the provider documents it");
+    assert_eq!(crm.scope, ["api", "refresh_token"]);
+    assert_eq!(crm.resource.as_deref(), Some("https://api.example.com"));
+    assert_eq!(crm.upstream.unwrap().to_string(), "https://api.example.com/base");
+    assert_eq!(crm.quirks, "salesforce");
+    let Server::Known(provider) = crm.server else { panic!("a preset is known") };
+    assert_eq!(provider.token_endpoint, "https://login.salesforce.com/services/oauth2/token");
+    assert_eq!(config.proxy().listen.to_string(), "[::1]:0");
+    assert_eq!(config.proxy().hold, Duration::from_secs(1800));
+    let KeySource::Passphrase(passphrase) = config.key_source(&environment).unwrap() else { panic!("a passphrase") };
+    assert_eq!(passphrase, Secret::new("value of PASS"));
+}
+
+#[test]
+fn what_is_left_out_has_its_usual_value() {
+    let config = parse(PLAIN).unwrap();
+    let crm = config.resolve_one("crm", &nothing).unwrap();
+    assert_eq!(crm.server, Server::Issuer("https://login.example.com".to_owned()));
+    assert_eq!((crm.grant_type.as_str(), crm.client_auth), ("authorization_code", ClientAuth::None));
+    assert_eq!(config.proxy().listen.to_string(), "127.0.0.1:7788");
+    assert_eq!(config.proxy().hold, Duration::from_secs(20));
+    assert!(matches!(config.key_source(&nothing).unwrap(), KeySource::File));
+
+    let endpoint =
+        "[grant.x]\ntoken_endpoint = \"http://127.0.0.1:9/token\"\nclient_secret = { env = \"S\" }\nscope = \"a b\"";
+    let x = parse(endpoint).unwrap().resolve_one("x", &|_| Some("s".to_owned())).unwrap();
+    assert_eq!((x.grant_type.as_str(), x.scope), ("refresh_token", vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(x.client_auth, ClientAuth::Basic(Secret::new("s")));
+    assert!(parse("").unwrap().entries().is_empty());
+}
+
+#[test]
+fn unknown_keys_are_told_the_nearest_known_one_and_their_place() {
+    let table = [
+        (
+            "[grant.crm]\n  provder = \"x\"",
+            "outlast.toml:2:3: unknown key `provder` in [grant.crm]; did you mean `provider`?",
+        ),
+        (
+            "[grants.crm]\nissuer = \"x\"",
+            "outlast.toml:1:2: unknown key `grants` in the configuration; did you mean `grant`?",
+        ),
+        ("[proxy]\nlistn = \"x\"", "outlast.toml:2:1: unknown key `listn` in [proxy]; did you mean `listen`?"),
+        ("[key]\nsorce = \"x\"", "outlast.toml:2:1: unknown key `sorce` in [key]; did you mean `source`?"),
+        (
+            "[grant.crm]\nissuer = \"https://a.example\"\nclient_secret = { envv = \"X\" }",
+            "outlast.toml:3:19: unknown key `envv` in `client_secret` of [grant.crm]; did you mean `env`?",
+        ),
+        (
+            "[grant.crm]\nissuer = \"https://a.example\"\nwhatever = 1",
+            "outlast.toml:3:1: unknown key `whatever` in [grant.crm]; known keys are client_auth, client_id, client_secret, \
+             grant_type, issuer, provider, resource, scope, token_endpoint, upstream",
+        ),
+    ];
+    for (text, wanted) in table {
+        assert_eq!(complaint(text), (Code::ConfigurationInvalid, wanted.to_owned()));
+    }
+}
+
+#[test]
+fn unknown_values_are_told_the_nearest_known_one() {
+    let with = |line: &str| format!("{PLAIN}{line}\n");
+    for (text, wanted) in [
+        ("[grant.x]\nprovider = \"sales-force\"".to_owned(), "did you mean `salesforce`?"),
+        (with("grant_type = \"client_credential\""), "did you mean `client_credentials`?"),
+        (
+            with("client_secret = { env = \"X\" }\nclient_auth = \"client_secret_basc\""),
+            "did you mean `client_secret_basic`?",
+        ),
+        (format!("{PLAIN}[key]\nsource = \"keyrng\""), "did you mean `keyring`?"),
+    ] {
+        assert!(complaint(&text).1.contains(wanted), "{}", complaint(&text).1);
+    }
+}
+
+#[test]
+fn mistakes_are_told_with_their_mend() {
+    let with = |line: &str| format!("{PLAIN}{line}\n");
+    let invalid = Code::ConfigurationInvalid;
+    let insecure = Code::InsecureAddress;
+    let table = [
+        (with("token_endpoint = \"https://a.example/token\""), invalid, "keep one of"),
+        ("[grant.x]\nclient_id = \"a\"".to_owned(), invalid, "set one of provider, issuer, token_endpoint"),
+        ("[grant.x]\nissuer = \"http://login.example.com\"".to_owned(), insecure, "https"),
+        ("[grant.x]\ntoken_endpoint = \"http://10.0.0.1/token\"".to_owned(), insecure, "https"),
+        ("[grant.x]\nissuer = \"login.example.com\"".to_owned(), invalid, "https://host"),
+        ("[grant.x]\nissuer = \"https://u:p@login.example.com\"".to_owned(), insecure, "user name"),
+        ("[grant.\"a/b\"]\nissuer = \"https://a.example\"".to_owned(), invalid, "letters, digits"),
+        ("grant = 1".to_owned(), invalid, "give a table"),
+        ("[grant]\ncrm = 1".to_owned(), invalid, "[grant.NAME]"),
+        (with("upstream = \"http://api.example.com\""), insecure, "https"),
+        (with("upstream = \"https://u@api.example.com\""), insecure, "user name"),
+        (with("upstream = \"https://api.example.com?x=1\""), invalid, "query"),
+        (with("upstream = \"https://api.example.com#x\""), invalid, "fragment"),
+        (with("upstream = \"https://api.example.com/a/../b\""), invalid, "plain"),
+        (with("upstream = \"https://api.example.com/%2e\""), invalid, "plain"),
+        (with("upstream = \"ftp://api.example.com\""), insecure, "https"),
+        (with("resource = \"/v1\""), invalid, "absolute"),
+        (with("resource = \"https://a.example/#x\""), invalid, "fragment"),
+        (with("scope = 7"), invalid, "list of strings"),
+        (with("scope = [\"a b\"]"), invalid, "string of its own"),
+        (with("client_id = \"x\""), invalid, "not TOML"),
+        (with("client_auth = \"client_secret_post\""), invalid, "there is no client_secret"),
+        (with("client_secret = { env = \"X\" }\nclient_auth = \"none\""), invalid, "remove one"),
+        (with("client_secret = { env = \"X\", file = \"y\" }"), invalid, "exactly one"),
+        (with("client_secret = { command = [] }"), invalid, "program"),
+        (with("client_secret = { keyring = \"x\" }"), invalid, "service/user"),
+        (with("client_secret = 7"), invalid, "source such as"),
+        (with("grant_type = \"client_credentials\""), invalid, "client_secret"),
+        (format!("{PLAIN}[proxy]\nlisten = \"0.0.0.0:7788\""), insecure, "loopback"),
+        (format!("{PLAIN}[proxy]\nlisten = \"localhost\""), invalid, "an address and a port"),
+        (format!("{PLAIN}[proxy]\nhold = \"soon\""), invalid, "length of time"),
+        (format!("{PLAIN}[proxy]\nhold = -1"), invalid, "length of time"),
+        (format!("{PLAIN}[proxy]\nhold = \"25h\""), invalid, "at most"),
+        (format!("{PLAIN}[key]\nsource = \"passphrase\""), invalid, "set passphrase"),
+        (format!("{PLAIN}[key]\nsource = \"file\"\npassphrase = {{ env = \"X\" }}"), invalid, "remove the passphrase"),
+    ];
+    for (text, code, wanted) in table {
+        let (found, told) = complaint(&text);
+        assert_eq!(found, code, "{told}");
+        assert!(told.contains(wanted), "{told}");
+    }
+}
+
+#[test]
+fn no_error_repeats_a_secret() {
+    for text in [
+        "[grant.x]\nclient_secret = \"CANARY\"\nprovider = 7",
+        "[grant.x]\nclient_secret = \"CANARY",
+        "[grant.x]\nclient_secret = CANARY",
+        "[grant.x]\nissuer = \"https://CANARY:CANARY@a.example\"",
+        "[grant.x]\nissuer = \"https://a.example\"\nclient_secret = { command = [\"false\", \"CANARY\"], env = \"X\" }",
+    ] {
+        let error = parse(text).unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains("CANARY"), "{told}");
+    }
+    let config = parse("[grant.x]\nissuer = \"https://a.example\"\nclient_secret = \"CANARY\"").unwrap();
+    assert!(!format!("{config:?}").contains("CANARY"));
+}
+
+#[test]
+fn a_secret_in_plain_text_is_only_taken_from_a_file_nobody_else_can_open() {
+    let text = format!("{PLAIN}client_secret = \"s3cret\"\n");
+    for mode in [0o640, 0o604, 0o660, 0o644] {
+        let (_folder, path) = file(&text, mode);
+        let error = Config::load(&path).unwrap_err();
+        assert_eq!((error.code(), error.place), (Code::ConfigurationInvalid, Some((4, 17))), "{mode:o}");
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+    let (_folder, path) = file(&text, 0o600);
+    assert!(Config::load(&path).unwrap().resolve_one("crm", &nothing).is_ok());
+    // Without a secret in it, the file may be shared.
+    let (_folder, path) = file(PLAIN, 0o644);
+    assert!(Config::load(&path).is_ok());
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_with_its_mend() {
+    let error = Config::load(Path::new("/nonexistent/outlast.toml")).unwrap_err();
+    assert_eq!(error.code(), Code::ConfigurationInvalid);
+    assert!(error.to_string().contains("outlast add"), "{error}");
+}
+
+#[test]
+fn a_broken_secret_of_one_grant_is_nobody_elses_trouble() {
+    let text =
+        format!("{PLAIN}[grant.broken]\nissuer = \"https://b.example\"\nclient_secret = {{ env = \"UNSET\" }}\n");
+    let config = parse(&text).unwrap();
+    assert!(config.resolve_one("crm", &nothing).is_ok());
+    let error = config.resolve_one("broken", &nothing).unwrap_err();
+    assert!(error.to_string().contains("set UNSET"), "{error}");
+    assert!(config.grants(&nothing).is_err());
+    let each = config.resolve_each(&nothing);
+    assert_eq!(each.iter().filter(|grant| grant.is_ok()).count(), 1);
+}
+
+#[test]
+fn an_unknown_grant_is_told_the_nearest() {
+    let error = parse(PLAIN).unwrap().resolve_one("cmr", &nothing).unwrap_err();
+    assert_eq!(error.code(), Code::GrantUnknown);
+    assert!(error.to_string().contains("did you mean `crm`?"), "{error}");
+}
+
+fn secret_of(source: &str, folder: &Path) -> Result<ClientAuth, ConfigError> {
+    let text = format!("{PLAIN}client_secret = {source}\n");
+    let config = Config::parse(&text, &folder.join("outlast.toml"))?;
+    Ok(config.resolve_one("crm", &|name| (name == "HOME").then(|| folder.display().to_string()))?.client_auth)
+}
+
+#[test]
+fn secrets_are_read_from_files_that_only_their_owner_can_open() {
+    let (folder, _) = file("", 0o600);
+    let path = folder.path().join("secret");
+    std::fs::write(&path, "from file\n").unwrap();
+    for mode in [0o640, 0o604] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let told = secret_of("{ file = \"secret\" }", folder.path()).unwrap_err().to_string();
+        assert!(told.contains("chmod 600") && !told.contains("from file"), "{told}");
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let wanted = ClientAuth::Basic(Secret::new("from file"));
+    assert_eq!(secret_of("{ file = \"secret\" }", folder.path()).unwrap(), wanted);
+    assert_eq!(secret_of("{ file = \"~/secret\" }", folder.path()).unwrap(), wanted);
+    std::fs::write(&path, "\n").unwrap();
+    assert!(secret_of("{ file = \"secret\" }", folder.path()).unwrap_err().to_string().contains("empty"));
+    std::fs::write(&path, "x".repeat(64 * 1024 + 1)).unwrap();
+    assert!(secret_of("{ file = \"secret\" }", folder.path()).unwrap_err().to_string().contains("longer"));
+    assert!(secret_of("{ file = \"missing\" }", folder.path()).is_err());
+    assert!(secret_of("{ file = \"/\" }", folder.path()).is_err());
+}
+
+#[test]
+fn secrets_are_read_from_commands_and_no_shell_sees_them() {
+    let (folder, _) = file("", 0o600);
+    let printed = secret_of(r#"{ command = ["printf", "%s\n", "$HOME;x"] }"#, folder.path()).unwrap();
+    assert_eq!(printed, ClientAuth::Basic(Secret::new("$HOME;x")));
+    for (source, wanted) in [
+        (r#"{ command = ["false"] }"#, "failed"),
+        (r#"{ command = ["true"] }"#, "empty"),
+        (r#"{ command = ["no-such-program-here", "CANARY"] }"#, "cannot be started"),
+        (r#"{ command = ["sh", "-c", "printf CANARY; exit 3"] }"#, "failed"),
+        (r#"{ command = ["head", "-c", "70000", "/dev/zero"] }"#, "longer"),
+    ] {
+        let told = secret_of(source, folder.path()).unwrap_err().to_string();
+        assert!(told.contains(wanted) && !told.contains("CANARY"), "{told}");
+    }
+}
+
+#[test]
+fn lengths_of_time_are_read_with_their_unit() {
+    let secs = Duration::from_secs;
+    for (text, wanted) in [
+        ("30s", Some(secs(30))),
+        ("5m", Some(secs(300))),
+        ("2h", Some(secs(7200))),
+        ("1d", Some(secs(86_400))),
+        ("500ms", Some(Duration::from_millis(500))),
+        ("7", Some(secs(7))),
+        (" 20 s ", Some(secs(20))),
+        ("", None),
+        ("s", None),
+        ("-5s", None),
+        ("1.5h", None),
+        ("5 weeks", None),
+        ("99999999999999999999s", None),
+        ("18446744073709551615h", None),
+    ] {
+        assert_eq!(parse_duration(text), wanted, "{text:?}");
+    }
+}
+
+#[test]
+fn an_added_grant_leaves_the_rest_of_the_file_as_it_was() {
+    let existing = "# mine\n[proxy]\nhold = '20s'   # why\n\n\n[grant.old]\nissuer = \"https://a.example\"";
+    let grant = NewGrant {
+        token_endpoint: Some("https://b.example/token".to_owned()),
+        client_id: Some("a\"b\\c".to_owned()),
+        client_secret: Some(SecretSource::Command(vec!["pass".to_owned(), "show it".to_owned()])),
+        scope: vec!["x".to_owned(), "y".to_owned()],
+        upstream: Some("https://api.example.com".to_owned()),
+        ..NewGrant::default()
+    };
+    let path = Path::new("outlast.toml");
+    let text = Config::add_grant_text(existing, "new.one", &grant, path).unwrap();
+    assert!(text.starts_with(existing));
+    let config = parse(&text).unwrap();
+    let added = config.entries().iter().find(|entry| entry.id.as_str() == "new.one").unwrap();
+    assert_eq!(added.client_id, "a\"b\\c");
+    assert_eq!(added.scope, ["x", "y"]);
+    assert_eq!(added.client_secret, grant.client_secret);
+    assert!(Config::add_grant_text(&text, "new.one", &grant, path).is_err(), "a second one of that name");
+    assert!(Config::add_grant_text("", "a b", &grant, path).is_err(), "no name for a grant");
+    let plain = NewGrant { client_secret: Some(SecretSource::Plain(Secret::new("CANARY"))), ..grant };
+    let error = Config::add_grant_text("", "x", &plain, path).unwrap_err();
+    assert!(!error.to_string().contains("CANARY"));
+}

@@ -1,0 +1,119 @@
+//! Tokens that end while requests are under way: what the client sees, and what the servers count.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use outlast::{Keeper, Settings};
+use outlast_daemon::Sidecar;
+use outlast_sandbox::Sandbox;
+use std::time::Duration;
+use support::{ask, get, id, import, sandbox, settings, sidecar};
+
+/// A sandbox, and a sidecar before it whose grant `crm` holds a family of its own.
+async fn stage(hold: Duration) -> (Sandbox, Keeper, Sidecar) {
+    let sandbox = sandbox().await;
+    let grant = settings("crm", &sandbox.token_endpoint(), Some(sandbox.api()));
+    let keeper = Settings::in_memory().grant(grant).open().unwrap();
+    import(&keeper.grant(&id("crm")).unwrap(), &sandbox).await;
+    let sidecar = sidecar(&keeper, hold, None).await;
+    (sandbox, keeper, sidecar)
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_and_the_request_sent_again_unseen_by_the_client() {
+    let (sandbox, _keeper, sidecar) = stage(Duration::ZERO).await;
+    assert_eq!(get(&sidecar, "/crm/api/whoami").await.status, 200);
+    sandbox.kill_access_tokens();
+    let answer = ask(&sidecar, "POST /crm/api/charge", &["Content-Type: application/json"], "{\"amount\":1}").await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(answer.field("outlast-code"), None);
+    let counters = sandbox.counters();
+    assert_eq!((counters.api_total, counters.api_unauthorized, counters.refreshes), (3, 1, 1));
+    assert_eq!((counters.charges, counters.reuse_alarms), (1, 0));
+}
+
+#[tokio::test]
+async fn many_refused_requests_cause_one_renewal_and_all_succeed() {
+    let (sandbox, _keeper, sidecar) = stage(Duration::ZERO).await;
+    assert_eq!(get(&sidecar, "/crm/api/whoami").await.status, 200);
+    sandbox.kill_access_tokens();
+    let answers = futures_util::future::join_all((0..32).map(|_| get(&sidecar, "/crm/api/whoami"))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let counters = sandbox.counters();
+    assert_eq!((counters.refreshes, counters.reuse_alarms), (1, 0));
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_keep_is_not_sent_twice_but_the_token_is_renewed() {
+    let (sandbox, _keeper, sidecar) = stage(Duration::ZERO).await;
+    assert_eq!(get(&sidecar, "/crm/api/whoami").await.status, 200);
+    sandbox.kill_access_tokens();
+    let body = "x".repeat(256 * 1024 + 1);
+    let answer = ask(&sidecar, "POST /crm/api/upload", &[], &body).await;
+    assert_eq!((answer.status, answer.field("outlast-code")), (401, Some("not-replayed")));
+    assert!(answer.field("www-authenticate").is_some(), "the original refusal");
+    assert_eq!(ask(&sidecar, "POST /crm/api/upload", &[], &body).await.status, 200);
+    assert_eq!(sandbox.counters().refreshes, 1);
+}
+
+#[tokio::test]
+async fn a_request_marked_never_is_not_sent_twice() {
+    let (sandbox, _keeper, sidecar) = stage(Duration::ZERO).await;
+    assert_eq!(get(&sidecar, "/crm/api/whoami").await.status, 200);
+    sandbox.kill_access_tokens();
+    let answer = ask(&sidecar, "POST /crm/api/charge", &["Outlast-Replay: never"], "{}").await;
+    assert_eq!((answer.status, answer.field("outlast-code")), (401, Some("not-replayed")));
+    assert_eq!((sandbox.counters().api_total, sandbox.counters().charges), (2, 0));
+}
+
+#[tokio::test]
+async fn r24_a_dead_grant_is_503_with_text_that_says_wait_or_stop() {
+    let (sandbox, _keeper, sidecar) = stage(Duration::ZERO).await;
+    sandbox.revoke_family(None);
+    for _ in 0..2 {
+        let answer = get(&sidecar, "/crm/api/whoami").await;
+        assert_eq!((answer.status, answer.field("outlast-code")), (503, Some("needs-user")), "{answer:?}");
+        assert_eq!(answer.field("retry-after"), Some("60"));
+        assert_eq!(answer.field("www-authenticate"), None);
+        assert_eq!(answer.field("content-type"), Some("text/plain; charset=utf-8"));
+        assert!(answer.body.contains("Stop or wait") && answer.body.contains("do not use another credential"));
+    }
+    // The dead grant is not asked about again.
+    assert_eq!(sandbox.counters().token_requests, 1);
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_a_person_goes_on_as_if_nothing_had_happened() {
+    let (sandbox, keeper, sidecar) = stage(Duration::from_secs(60)).await;
+    sandbox.revoke_family(None);
+    let waiting = get(&sidecar, "/crm/api/whoami");
+    let person = async {
+        let handle = keeper.grant(&id("crm")).unwrap();
+        while sandbox.counters().token_requests == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        import(&handle, &sandbox).await;
+    };
+    let (answer, ()) = tokio::join!(waiting, person);
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn an_outage_of_the_token_endpoint_is_503_with_a_time_and_passes() {
+    let (sandbox, _keeper, sidecar) = stage(Duration::ZERO).await;
+    assert_eq!(get(&sidecar, "/crm/api/whoami").await.status, 200);
+    sandbox.fault(outlast_sandbox::Fault::Unavailable, outlast_sandbox::Lasting::Times(1));
+    sandbox.kill_access_tokens();
+    let mut last = get(&sidecar, "/crm/api/whoami").await;
+    for _ in 0..600 {
+        if last.status == 200 {
+            break;
+        }
+        assert!(matches!(last.status, 401 | 503), "{last:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        last = get(&sidecar, "/crm/api/whoami").await;
+    }
+    assert_eq!(last.status, 200);
+    let counters = sandbox.counters();
+    assert_eq!((counters.refreshes, counters.reuse_alarms, counters.grant_alive), (1, 0, true));
+}
