@@ -69,7 +69,6 @@ fn bears_the_name(file: &File, path: &Path) -> Result<bool, StoreError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

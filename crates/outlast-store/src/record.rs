@@ -345,7 +345,6 @@ impl From<StoredCause> for Cause {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use outlast_testkit::contract::token_store::{all_kinds, grant, id};

@@ -155,7 +155,6 @@ fn derive(salt: &[u8], key: &[u8; KEY_BYTES], info: &[&[u8]], out: &mut [u8; KEY
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

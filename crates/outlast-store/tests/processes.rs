@@ -1,5 +1,6 @@
 //! Several real processes on one store.
 
+#![allow(clippy::disallowed_methods, reason = "children are told by environment; files are damaged on purpose")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod support;

@@ -1,5 +1,6 @@
 //! What is on disk is not always what was written.
 
+#![allow(clippy::disallowed_methods, reason = "children are told by environment; files are damaged on purpose")]
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;
