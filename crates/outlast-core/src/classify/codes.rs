@@ -25,6 +25,7 @@ use Meaning::{
 pub(crate) const CODES: &[Row] = &[
     Row("accessdenied", None, Some(Denied)),
     Row("accountselectionrequired", Some(StepUp), Some(StepUp)),
+    Row("additionalaction", None, Some(StepUp)),
     Row("additionalauthorizationrequired", Some(StepUp), None),
     Row("authfailure", Some(Invalid), None),
     Row("authorizationdeclined", None, Some(Dead)),
@@ -82,12 +83,14 @@ pub(crate) const CODES: &[Row] = &[
     Row("invalidtarget", None, Some(Client)),
     Row("invalidtoken", Some(Invalid), Some(Dead)),
     Row("loginrequired", None, Some(StepUp)),
+    Row("messageonly", None, Some(StepUp)),
     Row("mfaenrollmentrequired", Some(StepUp), Some(StepUp)),
     Row("mfarequired", Some(StepUp), Some(StepUp)),
     Row("missingscope", Some(Scope), Some(Scope)),
     Row("missingscopes", Some(Scope), Some(Scope)),
     Row("notauthed", Some(Invalid), None),
     Row("passwordchangerequired", Some(StepUp), Some(StepUp)),
+    Row("protectionpolicyrequired", None, Some(StepUp)),
     Row("raptrequired", Some(StepUp), Some(StepUp)),
     Row("ratelimited", Some(Rate), Some(Rate)),
     Row("ratelimitexceeded", Some(Rate), Some(Rate)),
@@ -125,6 +128,7 @@ pub(crate) const CODES: &[Row] = &[
     Row("unsupportedtokentype", None, Some(Client)),
     Row("usedpopnonce", Some(Nonce), Some(Nonce)),
     Row("userauthenticationrequired", Some(StepUp), Some(StepUp)),
+    Row("userpasswordexpired", None, Some(StepUp)),
 ];
 
 /// What a whole code means at an endpoint of that kind.

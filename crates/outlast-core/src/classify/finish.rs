@@ -23,7 +23,9 @@ pub(crate) fn finish(
     headers: &HeaderMap,
     now: Option<Timestamp>,
 ) -> Judgement {
+    let waits = matches!(decision.meaning, Meaning::RateLimited | Meaning::SlowDown | Meaning::Transient);
     Judgement {
+        retry_after: if waits { wait(taken, now) } else { None },
         verdict: verdict(taken, decision.meaning, headers, now),
         evidence: evidence(taken, &decision.ground),
         resource_metadata: taken.fields.resource_metadata.and_then(carried),

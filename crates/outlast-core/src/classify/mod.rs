@@ -52,6 +52,21 @@ pub fn classify_at(
     judge(kind, status, headers, body, quirks, Some(now))
 }
 
+/// The rule of a provider that decides this reply, with the address it is documented at; `None`
+/// where the generic rules do.
+pub fn documented_rule(
+    kind: EndpointKind,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    quirks: &Quirks,
+) -> Option<&'static quirks::Rule> {
+    let mut facts = Facts::new(!(200..300).contains(&status) || kind != EndpointKind::Resource);
+    read_fields(headers, &mut facts);
+    read_body(body, &mut facts);
+    quirks::decide(quirks.table(), kind, status, headers, &facts)
+}
+
 #[inline]
 fn judge(
     kind: EndpointKind,
@@ -65,6 +80,7 @@ fn judge(
         return Judgement {
             verdict: Verdict::NotAuth,
             evidence: Evidence { place: "status", found: String::new() },
+            retry_after: None,
             resource_metadata: None,
         };
     }

@@ -132,6 +132,9 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// What it rests on.
     pub evidence: Evidence,
+    /// How long the server asks to wait, where it does and the verdict is one that waits; at most
+    /// an hour. For the device flow it is the new interval (RFC 8628 3.5).
+    pub retry_after: Option<Duration>,
     /// Where the resource's metadata is, where the challenge says (RFC 9728 5.1).
     pub resource_metadata: Option<String>,
 }

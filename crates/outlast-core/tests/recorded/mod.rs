@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use outlast_core::classify::{EndpointKind, Judgement, Quirks, Verdict, classify};
+use outlast_core::classify::{EndpointKind, Judgement, Quirks, classify};
 use serde_json::Value;
 
 /// One recorded reply and what it is expected to be judged as.
@@ -179,9 +179,4 @@ pub fn status_baseline(case: &Case) -> &'static str {
         500..=599 => "transient",
         _ => "not_auth",
     }
-}
-
-/// The verdict, for tests that look at what it carries.
-pub fn verdict(case: &Case, with_provider: bool) -> Verdict {
-    case.judgement(with_provider).verdict
 }

@@ -57,10 +57,27 @@ pub enum Sign {
     Between(&'static str, u32, u32),
     /// A phrase in a sentence or code: whole words, any case.
     Says(&'static str),
+    /// A sentence that begins with this.
+    Begins(&'static str),
     /// A header field that contains this text, or is there at all where the text is empty.
     Field(&'static str, &'static str),
     /// This HTTP status.
     Status(u16),
+}
+
+/// A rule for protected resources.
+pub(super) const fn resource(signs: &'static [Sign], meaning: Meaning, source: &'static str) -> Rule {
+    Rule { at: Endpoints::Resource, signs, meaning, source }
+}
+
+/// A rule for token endpoints.
+pub(super) const fn token(signs: &'static [Sign], meaning: Meaning, source: &'static str) -> Rule {
+    Rule { at: Endpoints::Token, signs, meaning, source }
+}
+
+/// A rule that holds everywhere.
+pub(super) const fn anywhere(signs: &'static [Sign], meaning: Meaning, source: &'static str) -> Rule {
+    Rule { at: Endpoints::Any, signs, meaning, source }
 }
 
 impl Endpoints {
@@ -93,11 +110,11 @@ impl Table {
         headers: &HeaderMap,
         facts: &Facts<'_>,
     ) -> Option<&Rule> {
-        // Where neither the status nor the body speaks of an error, only the header can.
+        // Where the body does not call itself an error, only the header or an odd status can.
         let silent = kind == EndpointKind::Resource && (200..300).contains(&status) && !facts.has(Flag::ENVELOPE);
         self.rules
             .iter()
-            .filter(|rule| !silent || matches!(rule.signs.first(), Some(Sign::Field(..))))
+            .filter(|rule| !silent || matches!(rule.signs.first(), Some(Sign::Field(..) | Sign::Status(_))))
             .find(|rule| rule.at.include(kind) && rule.signs.iter().all(|sign| sign.is_in(status, headers, facts)))
     }
 }
@@ -117,6 +134,7 @@ impl Sign {
                     .any(|fact| fact.key == key && number(fact.text).is_some_and(|n| (low..=high).contains(&n)))
             }
             Self::Says(phrase) => facts.iter().any(|fact| says(fact.text, phrase.as_bytes())),
+            Self::Begins(start) => facts.iter().any(|fact| fact.text.starts_with(start.as_bytes())),
             Self::Field(name, text) => {
                 headers.get_all(name).iter().any(|value| text.is_empty() || says(value.as_bytes(), text.as_bytes()))
             }
@@ -152,6 +170,7 @@ impl std::fmt::Display for Sign {
             Self::Under(key, code) => write!(f, "{key} {code}"),
             Self::Between(key, low, high) => write!(f, "{key} {low} to {high}"),
             Self::Says(phrase) => write!(f, "\"{phrase}\""),
+            Self::Begins(start) => write!(f, "\"{start}…\""),
             Self::Field(name, "") => write!(f, "header {name}"),
             Self::Field(name, text) => write!(f, "header {name}: {text}"),
             Self::Status(status) => write!(f, "status {status}"),
