@@ -1,6 +1,5 @@
 //! The configuration: what is read from it, and what each mistake is told.
-
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test stops at the first surprise")]
 
 use outlast::{ClientAuth, Code, KeySource, Secret, Server};
 use outlast_daemon::config::{Config, ConfigError, NewGrant, SecretSource, parse_duration};

@@ -1,5 +1,5 @@
 //! The injecting proxy, from the outside: bytes in, bytes at the upstream, bytes back.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test stops at the first surprise")]
 
 mod support;
 

@@ -104,7 +104,7 @@ fn in_use(path: &Path) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::disallowed_methods, reason = "a test prepares files as it likes")]
     use super::*;
 
     fn folder() -> tempfile::TempDir {

@@ -19,12 +19,14 @@ use outlast::{
     ClientAuth, Clock, GrantHandle, GrantId, GrantSettings, Keeper, Provider, Secret, Server, Settings, SystemClock,
     TokenSet, read_token_set,
 };
+use outlast_daemon::client::ControlClient;
 use outlast_daemon::{Options, Sidecar, draw_capability};
 use outlast_sandbox::Sandbox;
+use serde_json::Value;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -235,4 +237,33 @@ pub async fn read_until(stream: &mut (impl tokio::io::AsyncRead + Unpin), wanted
         text.extend_from_slice(&chunk[..count]);
     }
     String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Everything there is.
+pub struct Stage {
+    pub sandbox: Sandbox,
+    pub keeper: Keeper,
+    pub sidecar: Sidecar,
+    pub issued: outlast_sandbox::IssuedTokens,
+    pub socket: PathBuf,
+    pub folder: tempfile::TempDir,
+}
+
+/// A sidecar with a control socket; `crm` holds a family of the sandbox, `empty` nothing.
+pub async fn stage() -> Stage {
+    let sandbox = sandbox().await;
+    let endpoint = sandbox.token_endpoint();
+    let grants = [settings("crm", &endpoint, Some(sandbox.api())), settings("empty", &endpoint, None)];
+    let keeper = Settings::in_memory().grants(grants).open().unwrap();
+    let issued = import(&keeper.grant(&id("crm")).unwrap(), &sandbox).await;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("run/control.sock");
+    let sidecar = sidecar(&keeper, Duration::ZERO, Some(socket.clone())).await;
+    Stage { sandbox, keeper, sidecar, issued, socket, folder }
+}
+
+/// `GET` on the control socket.
+pub async fn ask_control(socket: &Path, path: &str) -> (u16, Value) {
+    let (status, body) = ControlClient::connect(socket).await.unwrap().get(path).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into()))
 }
