@@ -1,14 +1,7 @@
 //! What several tests need: a folder with a store, and children that are this test binary again.
 
 #![allow(clippy::disallowed_methods, reason = "children are told by environment; files are damaged on purpose")]
-#![allow(
-    dead_code,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    missing_docs,
-    unreachable_pub
-)]
+#![allow(dead_code, clippy::unwrap_used, clippy::print_stdout, missing_docs, unreachable_pub)]
 
 use outlast_core::{Generation, Grant, GrantId, StoreError, TokenStore};
 use outlast_store::{KeySource, SqliteStore, read_grant};
