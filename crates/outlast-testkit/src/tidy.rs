@@ -1,6 +1,7 @@
 //! Reads sources as text, for the rules of `tests/tidy.rs`: no compiler, no dependency, and no
 //! opinion of its own.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The same text with the contents of comments, strings and characters blanked out; every byte that
@@ -218,6 +219,11 @@ pub fn declared_files(source: &str, file: &Path, is_root: bool) -> Vec<PathBuf> 
     let stem = file.file_stem().unwrap_or_default();
     let own = if is_root || stem == "mod" { folder.to_owned() } else { folder.join(stem) };
     let mut found = Vec::new();
+    if code.contains("mod $") {
+        // A macro that declares a list: any name in the file may be one of it.
+        let names: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        found.extend(names.iter().filter(|name| !name.is_empty()).map(|name| own.join(format!("{name}.rs"))));
+    }
     for start in words(&code, "mod") {
         let rest = code[start + 3..].trim_start();
         let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
@@ -337,6 +343,8 @@ mod tests {
         assert_eq!(files("pub mod b;", "src/a.rs", false)[0], PathBuf::from("src/a/b.rs"));
         assert_eq!(files("pub(crate) mod b;", "src/a/mod.rs", false)[0], PathBuf::from("src/a/b.rs"));
         assert_eq!(files("#[path = \"other.rs\"]\nmod b;", "src/a.rs", false), [PathBuf::from("src/other.rs")]);
+        let listed = files("macro_rules! m { ($($f:ident),*) => { $(mod $f;)* } }\nm! { b, c }", "src/a/mod.rs", false);
+        assert!(listed.contains(&PathBuf::from("src/a/b.rs")) && !listed.contains(&PathBuf::from("src/a/d.rs")));
         assert!(files("mod inline { } // mod c;", "src/a.rs", false).is_empty());
     }
 
