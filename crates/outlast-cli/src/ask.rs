@@ -1,6 +1,8 @@
 //! Gets one access token from the library, for commands that end right after.
 
 use crate::exit::Fault;
+use crate::local_sidecar::let_renewals_end;
+use crate::process::Stop;
 use outlast::freshness::{Freshness, Lead, freshness};
 use outlast::{AccessToken, Ask, By, Clock, Grant, GrantHandle, Rejected, SystemClock, Timestamp, TokenError};
 use std::time::Duration;
@@ -22,8 +24,20 @@ pub(crate) fn now() -> Timestamp {
 /// The token that is wanted.
 ///
 /// This process ends with the answer, so nothing may be renewed behind it: a renewal that dies
-/// half-way is a spent refresh token. A due token is therefore renewed here and now.
+/// half-way is a spent refresh token. A due token is therefore renewed here and now, and a signal
+/// ends the process only between two attempts.
 pub(crate) async fn access_token(handle: &GrantHandle, wanted: Wanted) -> Result<AccessToken, Fault> {
+    let mut stop = Stop::listen()?;
+    tokio::select! {
+        answered = renewed(handle, wanted) => answered,
+        signal = stop.asked() => {
+            let_renewals_end(handle.keeper()).await;
+            Err(Fault::interrupted(signal))
+        }
+    }
+}
+
+async fn renewed(handle: &GrantHandle, wanted: Wanted) -> Result<AccessToken, Fault> {
     let held = handle.record().await?;
     let ask = ask_for(&held, wanted, now());
     match patiently(handle, ask).await {

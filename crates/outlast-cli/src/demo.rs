@@ -7,7 +7,6 @@ pub(crate) mod table;
 
 use crate::exit::Fault;
 use crate::process;
-use outlast::Code;
 use std::time::Duration;
 use story::Story;
 use table::Run;
@@ -42,9 +41,7 @@ pub(crate) async fn run() -> Result<Vec<Run>, Fault> {
     let runs = tokio::select! {
         (first, second, third) = told => Ok(vec![first, second, third]),
         // The stories are dropped here, and their folder with them.
-        _ = stop.asked() => {
-            Err(Fault::new(Code::NotReplayed, "the demo was interrupted").mend("run it again: outlast demo"))
-        }
+        signal = stop.asked() => Err(Fault::interrupted(signal)),
     };
     showing.abort();
     runs

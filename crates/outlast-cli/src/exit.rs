@@ -1,9 +1,12 @@
 //! Advice -> exit code, and the one type of failure that a command ends with.
 
 use outlast::{Advice, Code, OpenError, StoreError, Timestamp, TokenError};
+use rustix::process::Signal;
 
 /// Nothing answers on the control socket (sysexits `EX_UNAVAILABLE`).
 const DAEMON_DOWN: u8 = 69;
+/// What a shell adds to the number of the signal that ended a command.
+const SIGNALLED: u8 = 128;
 
 /// Why a command failed, in words for a person or an agent.
 #[derive(Debug)]
@@ -16,12 +19,20 @@ pub(crate) struct Fault {
     pub(crate) mend: Option<String>,
     /// When it is worth asking again, where known.
     pub(crate) retry_at: Option<Timestamp>,
+    /// The signal that ended the command, if that is all there is to it.
+    signal: Option<u8>,
 }
 
 impl Fault {
     /// A failure of this kind.
     pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), mend: None, retry_at: None }
+        Self { code, text: text.into(), mend: None, retry_at: None, signal: None }
+    }
+
+    /// A command that was told to stop, and did so with nothing half done.
+    pub(crate) fn interrupted(signal: Signal) -> Self {
+        let number = u8::try_from(signal.as_raw()).ok();
+        Self { signal: number, ..Self::new(Code::StoreBusy, "interrupted; nothing was lost") }
     }
 
     /// The same failure with the mend that fits it.
@@ -32,7 +43,7 @@ impl Fault {
 
     /// The process exit code that goes with it.
     pub(crate) fn exit_code(&self) -> u8 {
-        exit_code(self.code)
+        self.signal.map_or_else(|| exit_code(self.code), |signal| SIGNALLED + signal)
     }
 
     /// What to do about it.

@@ -4,7 +4,7 @@ use crate::ask;
 use crate::context::Context;
 use crate::exit::Fault;
 use crate::output;
-use outlast::{GrantId, Keeper, Secret, Standing};
+use outlast::{Grant, GrantId, Keeper, Secret, Standing, Timestamp};
 use outlast_daemon::client::ControlClient;
 use outlast_daemon::{Options, Sidecar, SidecarError, draw_capability};
 use serde_json::{Value, json};
@@ -30,7 +30,8 @@ pub(crate) struct LocalSidecar {
 }
 
 impl LocalSidecar {
-    /// The running sidecar if it knows these grants, else one of our own.
+    /// The running sidecar if it knows these grants, else one of our own. How long a request is
+    /// held is for whoever runs the sidecar to say.
     pub(crate) async fn for_child(
         context: &Context,
         keeper: &Keeper,
@@ -87,14 +88,18 @@ impl LocalSidecar {
 pub(crate) async fn let_renewals_end(keeper: &Keeper) {
     for handle in keeper.grants().filter_map(|id| keeper.grant(id).ok()) {
         // A record that cannot be read is nothing to wait for.
-        while let Ok(record) = handle.record().await {
-            let Standing::Renewing { since, .. } = record.standing else { break };
-            if ask::now().since(since) > RENEWAL_TIME_MAX {
-                break;
-            }
+        while handle.record().await.is_ok_and(|record| is_under_way(&record, ask::now())) {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
+}
+
+/// Whether an attempt was begun and has left nothing behind yet. One whose answer was lost has: the
+/// next is made on a schedule, by whoever comes then.
+fn is_under_way(record: &Grant, now: Timestamp) -> bool {
+    let Standing::Renewing { since, .. } = record.standing else { return false };
+    let settled = record.trouble.as_ref().is_some_and(|trouble| trouble.at >= since);
+    !settled && now.since(since) <= RENEWAL_TIME_MAX
 }
 
 async fn running(socket: &Path, grants: &[GrantId]) -> Option<LocalSidecar> {

@@ -4,7 +4,10 @@ use crate::env;
 use crate::exit::Fault;
 use outlast::Code;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// Keeps tokens out of core dumps and away from debuggers of the same user. A child that is
 /// started later is not affected: the flag ends where another program begins.
@@ -13,15 +16,16 @@ pub(crate) fn keep_memory_private() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Logs to stderr what `OUTLAST_LOG` asks for, and nothing without it.
+/// Logs to stderr what `OUTLAST_LOG` asks for, and nothing without it. Only what Outlast itself
+/// says: what other crates would write about a request could hold its secrets.
 pub(crate) fn start_logging() {
     let Some(filter) = env::log_filter() else { return };
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(crate::output::stderr_is_terminal());
+        .with_ansi(crate::output::stderr_is_terminal())
+        .with_filter(filter_fn(|about| about.target().starts_with("outlast")));
     // Only a second call could fail, and there is none.
-    let _ = subscriber.try_init();
+    let _ = tracing_subscriber::registry().with(EnvFilter::new(filter)).with(lines).try_init();
 }
 
 /// Runs to the end on this thread.

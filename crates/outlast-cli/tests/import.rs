@@ -1,5 +1,5 @@
 //! Taking a token set over: what is read, what is refused, and that a refusal changes nothing.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout)]
 
 mod support;
 

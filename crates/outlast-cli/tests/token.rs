@@ -1,5 +1,5 @@
 //! Printing tokens: without a sidecar, with one, at expiry, and from many processes at once.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout)]
 
 mod support;
 
@@ -108,6 +108,39 @@ fn an_outage_says_wait_and_keeps_the_grant() {
         bed.run(&["token", "crm"]).code == 0
     });
     assert!(healed, "{:?}", bed.run(&["status"]));
+}
+
+#[test]
+fn a_signal_during_a_renewal_waits_for_its_answer_and_loses_nothing() {
+    let bed = Bed::new();
+    bed.import("crm");
+    let delay = Duration::from_millis(1500);
+    bed.sandbox.fault(outlast_sandbox::Fault::Slow { delay }, outlast_sandbox::Lasting::Times(1));
+    let mut child = started(bed.command(&["token", "crm", "--renew"]));
+    while bed.sandbox.counters().refreshes == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let killed = Command::new("kill").args(["-TERM".to_owned(), child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
+    assert_eq!(bed.generation("crm"), 2, "the answer was kept");
+    assert_eq!(bed.run(&["token", "crm", "--renew"]).code, 0);
+    assert_eq!(bed.sandbox.counters().reuse_alarms, 0);
+}
+
+#[test]
+fn no_secret_is_logged_at_the_finest_level() {
+    let bed = Bed::new();
+    let issued = bed.import("crm");
+    let output = bed.command(&["token", "crm", "--renew"]).env("OUTLAST_LOG", "trace").output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("renewed"), "something is logged: {stderr}");
+    // Basic credentials in the form they travel in, too.
+    let basic = "c2FuZGJveDpDQU5BUlkt";
+    for secret in [stdout.trim(), &issued.access, &issued.refresh, support::SECRET, "CANARY", basic] {
+        assert!(!stderr.contains(secret), "{secret}: {stderr}");
+    }
 }
 
 fn started(mut command: Command) -> Child {

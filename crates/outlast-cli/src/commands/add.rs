@@ -168,6 +168,7 @@ fn replace(path: &Path, text: &str) -> Result<(), Fault> {
         std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished).and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
+            #[expect(clippy::disallowed_methods, reason = "the file is whole, private and synced by now")]
             std::fs::rename(&unfinished, &target)
         });
     if written.is_err() {

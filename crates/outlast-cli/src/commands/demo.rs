@@ -22,7 +22,8 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     if arguments.json {
         output::json(&table::to_json(&runs))?;
     } else {
-        output::data(&format!("\n{}\n\n{}", table::to_text(&runs), table::closing(&runs)))?;
+        output::talk("");
+        output::data(&format!("{}\n\n{}", table::to_text(&runs), table::closing(&runs)))?;
     }
     Ok(0)
 }

@@ -1,5 +1,5 @@
 //! A home of its own for the real binary, and a strict server to talk to.
-#![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)]
+#![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods, missing_docs, unreachable_pub)]
 
 use outlast_sandbox::{IssuedTokens, Sandbox, Settings};
 use serde_json::Value;

@@ -1,0 +1,37 @@
+//! The demo shows what it says, by figures it counted.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout)]
+
+mod support;
+
+use serde_json::Value;
+use std::time::{Duration, Instant};
+use support::Bed;
+
+fn run<'a>(told: &'a Value, name: &str) -> &'a Value {
+    told["runs"].as_array().unwrap().iter().find(|run| run["name"] == name).unwrap()
+}
+
+#[test]
+fn through_outlast_every_step_is_done_and_without_it_the_task_fails() {
+    let bed = Bed::new();
+    let begun = Instant::now();
+    let told = bed.run(&["demo", "--json"]);
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(begun.elapsed() < Duration::from_secs(75));
+    let told = told.json();
+    assert_eq!(told["runs"].as_array().unwrap().len(), 3);
+    let outlast = run(&told, "outlast");
+    assert_eq!((&outlast["steps_done"], &outlast["steps_total"]), (&24.into(), &24.into()), "{told}");
+    assert_eq!((&outlast["unauthorized_seen"], &outlast["reuse_alarms"]), (&0.into(), &0.into()), "{told}");
+    assert_eq!(outlast["grant_alive"], true, "{told}");
+    assert!(outlast["token_requests"].as_u64().unwrap() > 0, "{told}");
+    let fixed = run(&told, "fixed-token");
+    assert!(fixed["steps_done"].as_u64().unwrap() < 24 && fixed["unauthorized_seen"].as_u64().unwrap() > 0, "{told}");
+    assert_eq!(fixed["token_requests"], 0, "{told}");
+    let racing = run(&told, "refresh-per-worker");
+    assert!(racing["reuse_alarms"].as_u64().unwrap() > 0, "{told}");
+    assert_eq!(racing["grant_alive"], false, "{told}");
+    let left: Vec<_> = std::fs::read_dir(bed.home().join("tmp")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(!bed.state().exists(), "the demo keeps out of the user's own state");
+}
