@@ -16,7 +16,7 @@ use forward::Upstream;
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use outlast::middleware::{AuthorizeError, OUTLAST_CODE, Policy, authorize};
+use outlast::middleware::{AuthorizeError, OUTLAST_CODE, OUTLAST_REPLAY, Policy, authorize};
 use outlast::{Clock, Code, GrantHandle, GrantId, Keeper};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -101,7 +101,9 @@ impl Proxy {
         };
         strip::request(request.headers_mut());
         *request.uri_mut() = target;
-        let sent = authorize(&route.handle, &self.policy, request, |request| upstream.send(request)).await;
+        let once = request.headers().contains_key(OUTLAST_REPLAY);
+        let send = |request| upstream.send(request, once);
+        let sent = authorize(&route.handle, &self.policy, request, send).await;
         match sent {
             Ok(response) => {
                 self.note_refusal(&response);

@@ -411,3 +411,91 @@ async fn a_shutdown_lets_the_request_under_way_end_and_takes_no_other() {
     read_until(&mut stream, "done").await;
     stopping.await.unwrap();
 }
+
+/// An upstream that says it keeps its connections and closes each one after an answer.
+async fn hasty() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                read_until(&mut stream, "\r\n\r\n").await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            });
+        }
+    });
+    origin
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_that_closes_idle_connections_loses_no_request() {
+    let origin = hasty().await;
+    let keeper = keeper(&[("crm", Some(&origin))]).await;
+    let sidecar = sidecar(&keeper, Duration::ZERO, None).await;
+    let mut stream = TcpStream::connect(sidecar.proxy_address()).await.unwrap();
+    let (address, capability) = (sidecar.proxy_address(), sidecar.capability().expose());
+    let mut lost = 0;
+    for round in 0..2_000 {
+        let request = format!("GET /crm/{round} HTTP/1.1\r\nHost: {address}\r\nX-Api-Key: {capability}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = read_until(&mut stream, "\r\n\r\n").await;
+        if !answer.starts_with("HTTP/1.1 200") {
+            lost += 1;
+            stream = TcpStream::connect(sidecar.proxy_address()).await.unwrap();
+        } else if !answer.ends_with("ok") {
+            read_until(&mut stream, "ok").await;
+        }
+    }
+    assert_eq!(lost, 0);
+}
+
+/// An upstream that reads a request and closes the connection without a word, `times` times; then
+/// it answers.
+async fn abrupt(times: usize) -> (String, Arc<std::sync::atomic::AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let requests = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_until(&mut stream, "\r\n\r\n").await;
+            if counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= times {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+            }
+        }
+    });
+    (origin, requests)
+}
+
+#[tokio::test]
+async fn only_a_request_that_does_no_harm_is_sent_again_after_a_broken_connection_and_only_once() {
+    for (request_line, field, broken, status, sends) in [
+        ("GET /crm/x", "Accept: */*", 1, 200, 2),
+        ("GET /crm/x", "Accept: */*", 2, 502, 2),
+        ("GET /crm/x", "Outlast-Replay: never", 1, 502, 1),
+        ("POST /crm/x", "Accept: */*", 1, 502, 1),
+        ("DELETE /crm/x", "Accept: */*", 1, 502, 1),
+    ] {
+        let (origin, requests) = abrupt(broken).await;
+        let keeper = keeper(&[("crm", Some(&origin))]).await;
+        let sidecar = sidecar(&keeper, Duration::ZERO, None).await;
+        let answer = ask(&sidecar, request_line, &[field], "").await;
+        let sent = requests.load(std::sync::atomic::Ordering::SeqCst);
+        assert_eq!((answer.status, sent), (status, sends), "{request_line} {field}");
+        if status == 502 {
+            assert!(answer.body.contains("whether it acted on the request is not known"), "{}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_https_upstream_that_is_not_there_is_a_502() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("https://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let keeper = keeper(&[("crm", Some(&origin))]).await;
+    let sidecar = sidecar(&keeper, Duration::ZERO, None).await;
+    assert_eq!(get(&sidecar, "/crm/x").await.status, 502);
+}

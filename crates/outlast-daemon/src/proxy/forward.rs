@@ -2,8 +2,10 @@
 
 use super::answer::Failure;
 use super::strip;
+use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
+use http_body_util::{Either, Empty};
+use hyper::body::{Body, Incoming};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
@@ -13,6 +15,7 @@ use outlast::middleware::ReplayBody;
 use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
 use std::fmt;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +32,10 @@ const SESSIONS_MAX: usize = 16;
 
 /// The connections of one grant to its one origin. No two grants share one, for some servers bind
 /// who asks to the connection (D8, F69).
-pub(crate) struct Upstream(Client<HttpsConnector<HttpConnector>, ReplayBody<Incoming>>);
+pub(crate) struct Upstream(Client<HttpsConnector<HttpConnector>, Sent>);
+
+/// What is sent: a request's own body, or on a second way that of a request that has none.
+type Sent = Either<ReplayBody<Incoming>, Empty<Bytes>>;
 
 /// Why an upstream gave no answer.
 #[derive(Debug)]
@@ -107,18 +113,52 @@ impl Upstream {
     }
 
     /// Sends one request. Redirects are answers like any other and are not followed (F60).
+    ///
+    /// Servers close idle connections at any moment, also while a request is on its way. Where that
+    /// happens to a request that may be repeated without harm, it is sent once more (RFC 9110 9.2.2);
+    /// not where `once` forbids it.
     pub(crate) async fn send(
         &self,
         mut request: Request<ReplayBody<Incoming>>,
+        once: bool,
     ) -> Result<Response<Incoming>, SendError> {
         // Which version the upstream speaks is settled when connecting; what the client speaks has no say.
         *request.version_mut() = Version::HTTP_11;
         request.extensions_mut().clear();
-        let answered = tokio::time::timeout(HEAD_TIME_MAX, self.0.request(request)).await;
-        let mut response = answered.map_err(|_| SendError::Timeout)?.map_err(SendError::Client)?;
+        let harmless = !once && request.method().is_safe() && request.body().is_end_stream();
+        let again = harmless.then(|| copy_without_body(&request));
+        let mut response = match (self.attempt(request.map(Either::Left)).await, again) {
+            (Err(SendError::Client(error)), Some(again)) if broke_off(&error) => self.attempt(again).await?,
+            (answered, _) => answered?,
+        };
         strip::response(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         response.extensions_mut().clear();
         Ok(response)
     }
+
+    async fn attempt(&self, request: Request<Sent>) -> Result<Response<Incoming>, SendError> {
+        let answered = tokio::time::timeout(HEAD_TIME_MAX, self.0.request(request)).await;
+        answered.map_err(|_| SendError::Timeout)?.map_err(SendError::Client)
+    }
+}
+
+fn copy_without_body<B>(request: &Request<B>) -> Request<Sent> {
+    let mut copy = Request::new(Either::Right(Empty::new()));
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// Whether the connection ended before any of an answer came.
+fn broke_off(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    cause.is_some_and(|cause| {
+        let io = std::error::Error::source(cause).and_then(|io| io.downcast_ref::<std::io::Error>());
+        let reset = io.is_some_and(|io| {
+            matches!(io.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
+        });
+        cause.is_incomplete_message() || cause.is_canceled() || cause.is_closed() || reset
+    })
 }
