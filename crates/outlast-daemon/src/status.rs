@@ -166,3 +166,124 @@ fn renewable(settings: &GrantSettings, grant: &Grant) -> bool {
         Some(Renewal::Never) | None => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outlast::{ClientAuth, GrantId, Provider, Secret, Server, Terms, TokenResponse, TokenSet, Trouble};
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn settings(grant_type: &str) -> GrantSettings {
+        GrantSettings {
+            id: GrantId::parse("crm").unwrap(),
+            grant_type: grant_type.to_owned(),
+            server: Server::Known(Provider::default()),
+            client_id: "agent".to_owned(),
+            client_auth: ClientAuth::None,
+            scope: vec![],
+            resource: None,
+            upstream: Some("https://api.example.com/".parse().unwrap()),
+            quirks: String::new(),
+        }
+    }
+
+    fn grant(refresh: Option<&str>, issued_at: Timestamp) -> Grant {
+        let terms = Terms {
+            id: GrantId::parse("crm").unwrap(),
+            grant_type: "refresh_token".to_owned(),
+            authorization_server: "https://login.example.com".to_owned(),
+            client_id: "agent".to_owned(),
+            client_auth: ClientAuth::None,
+            scope: vec![],
+            resource: None,
+        };
+        let response = TokenResponse {
+            refresh: refresh.map(Secret::new),
+            expires_in: Some(Duration::from_secs(600)),
+            ..TokenResponse::bearer("CANARY-access")
+        };
+        Grant::empty(&terms).granted(&terms, TokenSet::first(response, issued_at))
+    }
+
+    fn see_grant(grant: &Grant) -> GrantStatus {
+        GrantStatus::describe(&settings("refresh_token"), grant, Some(NOW.plus(Duration::from_secs(450))), NOW)
+    }
+
+    #[test]
+    fn a_live_grant_has_time_left_and_nothing_to_do() {
+        let seen = see_grant(&grant(Some("CANARY-refresh"), NOW));
+        assert_eq!((seen.standing.as_str(), seen.code, seen.what_to_do.as_str()), ("live", None, "nothing"));
+        assert_eq!((seen.seconds_left, seen.access_token_expires_at), (Some(600), Some(1_000_600)));
+        assert_eq!((seen.next_renewal_at, seen.renewal_required_soon), (Some(1_000_450), false));
+        assert_eq!(seen.upstream.as_deref(), Some("https://api.example.com/"));
+    }
+
+    #[test]
+    fn no_token_is_part_of_a_status() {
+        let text = serde_json::to_string(&see_grant(&grant(Some("CANARY-refresh"), NOW))).unwrap();
+        assert!(!text.contains("CANARY"), "{text}");
+    }
+
+    #[test]
+    fn a_status_reads_back_as_it_was_written() {
+        let seen = see_grant(&grant(Some("r"), NOW));
+        let text = serde_json::to_string(&seen).unwrap();
+        assert_eq!(serde_json::from_str::<GrantStatus>(&text).unwrap(), seen);
+    }
+
+    #[test]
+    fn an_expired_token_that_cannot_be_renewed_waits_for_its_owner() {
+        let long_ago = NOW.minus(Duration::from_secs(3600));
+        let seen = see_grant(&grant(None, long_ago));
+        assert_eq!((seen.standing.as_str(), seen.code.as_deref()), ("parked", Some("needs-user")));
+        assert_eq!((seen.seconds_left, seen.next_renewal_at), (Some(0), None));
+        assert!(seen.what_to_do.contains("outlast import crm"), "{}", seen.what_to_do);
+        let renewable = see_grant(&grant(Some("r"), long_ago));
+        assert_eq!((renewable.standing.as_str(), renewable.renewal_required_soon), ("live", true));
+    }
+
+    #[test]
+    fn a_pause_tells_its_trouble_and_what_ends_it() {
+        let trouble = |code| Trouble { code, at: NOW, detail: "in words".to_owned() };
+        let standing = Standing::CoolingDown { until: NOW.plus(Duration::from_secs(500)) };
+        let paused = |code| Grant { standing, trouble: Some(trouble(code)), ..grant(Some("r"), NOW) };
+        let ill = see_grant(&paused(Code::ServerUnreachable));
+        assert_eq!((ill.standing.as_str(), ill.code.as_deref()), ("cooling-down", Some("server-unreachable")));
+        assert_eq!((ill.detail.as_deref(), ill.next_renewal_at), (Some("in words"), Some(1_000_500)));
+        assert!(ill.what_to_do.contains("500 s"), "{}", ill.what_to_do);
+        let wrong = see_grant(&paused(Code::ClientMisconfigured));
+        assert!(wrong.what_to_do.contains("[grant.crm]"), "{}", wrong.what_to_do);
+        assert_eq!(wrong.last_trouble.unwrap().code, "client-misconfigured");
+    }
+
+    #[test]
+    fn what_a_parked_grant_needs_depends_on_who_can_revive_it() {
+        let parked =
+            Grant { standing: Standing::Parked { cause: Cause::LostRotation, since: NOW }, ..grant(Some("r"), NOW) };
+        let seen = see_grant(&parked);
+        assert_eq!((seen.standing.as_str(), seen.code.as_deref()), ("parked", Some("lost-rotation")));
+        assert!(seen.what_to_do.contains("outlast import crm"));
+        let minted = GrantStatus::describe(&settings("client_credentials"), &parked, None, NOW);
+        assert!(minted.what_to_do.contains("configuration"), "{}", minted.what_to_do);
+    }
+
+    #[test]
+    fn an_empty_grant_that_can_mint_needs_nobody() {
+        let empty = Grant { tokens: None, ..grant(None, NOW) };
+        let minting = GrantStatus::describe(&settings("client_credentials"), &empty, None, NOW);
+        assert_eq!((minting.standing.as_str(), minting.code), ("empty", None));
+        let waiting = GrantStatus::describe(&settings("refresh_token"), &empty, None, NOW);
+        assert_eq!((waiting.standing.as_str(), waiting.code.as_deref()), ("empty", Some("needs-user")));
+    }
+
+    #[test]
+    fn a_renewal_whose_answer_was_lost_is_in_doubt() {
+        let standing = Standing::Renewing { since: NOW, attempt: 1 };
+        let under_way = Grant { standing, ..grant(Some("r"), NOW) };
+        assert_eq!((see_grant(&under_way).standing.as_str(), see_grant(&under_way).code), ("renewing", None));
+        let in_doubt = Grant { in_doubt: true, ..under_way };
+        assert_eq!(see_grant(&in_doubt).code.as_deref(), Some("in-doubt"));
+    }
+}

@@ -189,3 +189,44 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Undoes every layer there is, as the most eager server might.
+    fn fully_decoded(path: &str) -> Vec<u8> {
+        let mut decoded = path.as_bytes().to_vec();
+        loop {
+            let next = decode(&decoded).unwrap();
+            if next == decoded {
+                return decoded;
+            }
+            decoded = next;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn f63_no_accepted_path_climbs_however_often_it_is_decoded(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec!["/", ".", "..", "%2e", "%252e", "%2f", "%5c", "\\", ";", "a", "%", "25", "%00", "#"]),
+                0..12,
+            ),
+        ) {
+            let rest = format!("/{}", parts.concat());
+            let upstream: Uri = "https://api.example.com/base".parse().unwrap();
+            if let Ok(target) = target(&upstream, &rest, None) {
+                prop_assert_eq!(target.authority().map(|a| a.as_str()), Some("api.example.com"));
+                prop_assert_eq!(target.path(), format!("/base{rest}"));
+                let decoded = fully_decoded(&rest);
+                prop_assert!(!decoded.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\'));
+                let climbs = decoded.split(|byte| *byte == b'/').any(|segment| {
+                    matches!(segment.split(|byte| *byte == b';').next().unwrap(), b"." | b"..")
+                });
+                prop_assert!(!climbs, "{}", rest);
+            }
+        }
+    }
+}
