@@ -57,6 +57,18 @@ impl Breaker {
         Self { forced, born_forced: true, streak }
     }
 
+    /// The breaker after the attempt that was begun at `begun` brought no token: a failure says
+    /// nothing about what the resource thinks of renewed tokens, and has a pause of its own.
+    #[must_use]
+    pub fn failed(&self, begun: Timestamp) -> Self {
+        if self.forced.last() != Some(&begun) {
+            return self.clone();
+        }
+        let forced = self.forced[..self.forced.len() - 1].to_vec();
+        // A streak was counted on top of a token born of a forced renewal, so that is held still.
+        Self { forced, born_forced: self.streak > 0, streak: self.streak.saturating_sub(1) }
+    }
+
     /// The breaker after a renewal that the clock asked for.
     #[must_use]
     pub fn renewed_in_time(&self) -> Self {

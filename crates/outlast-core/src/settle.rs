@@ -132,8 +132,13 @@ fn park(grant: &Grant, cause: Cause, detail: String, now: Timestamp) -> Grant {
 }
 
 fn failed(grant: &Grant, code: Code, detail: String, now: Timestamp) -> Grant {
+    let breaker = match grant.standing {
+        Standing::Renewing { since, .. } => grant.breaker.failed(since),
+        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } => grant.breaker.clone(),
+    };
     Grant {
         failures: grant.failures.saturating_add(1),
+        breaker,
         trouble: Some(Trouble { code, at: now, detail }),
         ..grant.clone()
     }

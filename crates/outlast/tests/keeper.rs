@@ -380,3 +380,17 @@ async fn l2_every_caller_gets_an_answer_within_half_a_minute() {
         assert!(world.clock.now().since(before) <= Duration::from_secs(31));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_renewal_that_fails_does_not_open_the_breaker() {
+    for trick in [Trick::Unreachable, Trick::Status(503), Trick::Html] {
+        let world = World::new();
+        let handle = world.granted().await;
+        pass(10).await;
+        world.server.play([trick]);
+        let before = world.clock.now();
+        let token = handle.access_token(refused(1)).await.unwrap();
+        assert_eq!(token.generation(), Generation(2), "{trick:?}");
+        assert!(world.clock.now().since(before) < Duration::from_secs(5), "{trick:?}");
+    }
+}
