@@ -7,6 +7,8 @@ mod recorded;
 
 use recorded::{Case, Tally};
 
+type Judge<'a> = &'a dyn Fn(&Case) -> &'static str;
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().expect("a file of recorded replies, one a line");
@@ -14,7 +16,7 @@ fn main() {
     let cases = Case::read_all(&std::fs::read_to_string(file).unwrap());
     println!("{} replies", cases.len());
     println!("{:<28} {:>8} {:>8} {:>10} {:>8}", "", "class", "strict", "recovery", "harmful");
-    let judges: [(&str, &dyn Fn(&Case) -> &'static str); 4] = [
+    let judges: [(&str, Judge); 4] = [
         ("with provider", &|case| case.judge(true)),
         ("without provider", &|case| case.judge(false)),
         ("baseline: substring", &recorded::substring_baseline),

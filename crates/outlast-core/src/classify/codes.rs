@@ -37,6 +37,7 @@ pub(crate) const CODES: &[Row] = &[
     Row("basicaction", None, Some(StepUp)),
     Row("clientdisabled", None, Some(Client)),
     Row("clientnotfound", None, Some(Client)),
+    Row("codeexpired", None, Some(Dead)),
     Row("consentrequired", Some(StepUp), Some(StepUp)),
     Row("consumerkeyrefused", Some(Client), None),
     Row("consumerkeyrejected", Some(Client), None),
@@ -135,7 +136,9 @@ pub(crate) const CODES: &[Row] = &[
 pub(crate) fn meaning_of_code(kind: EndpointKind, code: &[u8]) -> Option<Meaning> {
     let mut buffer = [0_u8; CODE_BYTES_MAX];
     let code = normal(code, &mut buffer)?;
-    let place = CODES.binary_search_by(|row| row.0.as_bytes().cmp(code)).ok()?;
+    let find = |code: &[u8]| CODES.binary_search_by(|row| row.0.as_bytes().cmp(code)).ok();
+    // AWS names the exception: `AuthorizationPendingException`.
+    let place = find(code).or_else(|| find(code.strip_suffix(b"exception")?))?;
     let Row(name, resource, token) = &CODES[place];
     match kind {
         EndpointKind::Resource => *resource,
@@ -159,6 +162,53 @@ fn normal<'b>(code: &[u8], buffer: &'b mut [u8; CODE_BYTES_MAX]) -> Option<&'b [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::classify::{Quirks, classify};
+    use http::HeaderMap;
+
+    fn class(kind: EndpointKind, code: &str) -> &'static str {
+        let body = format!(r#"{{"error":"{code}"}}"#);
+        let status = if kind == EndpointKind::Resource { 401 } else { 400 };
+        classify(kind, status, &HeaderMap::new(), body.as_bytes(), &Quirks::default()).verdict.class()
+    }
+
+    const fn class_of(meaning: Meaning) -> &'static str {
+        match meaning {
+            Expired => "access_token_expired",
+            Invalid => "access_token_invalid",
+            Pending => "authorization_pending",
+            Client => "client_misconfigured",
+            Nonce => "dpop_nonce_required",
+            Dead => "refresh_token_expired_or_revoked",
+            Scope => "insufficient_scope",
+            Denied => "permission_denied",
+            Rate => "rate_limited",
+            Slow => "slow_down",
+            StepUp => "step_up_required",
+            Transient => "transient",
+            Meaning::NotAuth => "not_auth",
+            Meaning::Unknown => "unknown",
+        }
+    }
+
+    #[test]
+    fn every_code_means_the_same_in_a_whole_reply_as_in_the_table() {
+        for Row(code, resource, token) in CODES {
+            if let Some(meaning) = resource {
+                assert_eq!(class(EndpointKind::Resource, code), class_of(*meaning), "{code} at a resource");
+            }
+            if let Some(meaning) = token {
+                assert_eq!(class(EndpointKind::Token, code), class_of(*meaning), "{code} at a token endpoint");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_code_is_not_the_code() {
+        for code in ["not_invalid_grant", "invalid_grant_x", "xinvalid_grant", "invalid"] {
+            assert_eq!(class(EndpointKind::Token, code), "unknown", "{code}");
+        }
+    }
 
     #[test]
     fn the_table_is_sorted_so_that_every_row_is_found() {

@@ -109,7 +109,8 @@ fn is_plain_success(kind: EndpointKind, status: u16, body: &[u8], quirks: &Quirk
 
 /// Whether the first key of an object is one that error bodies begin with.
 fn begins_like_an_error(body: &[u8]) -> bool {
-    const KEYS: [&[u8]; 19] = [
+    const KEYS: [&[u8]; 20] = [
+        b"stat\"",
         b"ok\"",
         b"error",
         b"err",
@@ -192,7 +193,9 @@ fn decide<'a>(taken: &Taken<'a>, headers: &HeaderMap, quirks: &Quirks) -> Decisi
     if let Some(fact) = taken.facts.codes().find(|fact| fact.text.eq_ignore_ascii_case(b"use_dpop_nonce")) {
         return Decision::by_fact(Meaning::DpopNonceRequired, fact);
     }
-    if let Some(rule) = quirks::decide(quirks.table(), taken.kind, taken.status, headers, &taken.facts) {
+    if let Some(rule) = quirks::decide(quirks.table(), taken.kind, taken.status, headers, &taken.facts)
+        && (rule.meaning != Meaning::GrantDead || rules::may_kill(taken))
+    {
         return Decision { meaning: rule.meaning, ground: Ground::Rule(rule) };
     }
     rules::decide(taken)

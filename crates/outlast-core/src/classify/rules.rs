@@ -97,6 +97,9 @@ impl<'a> Said<'a> {
         {
             note(&mut self.scope_lacking);
         }
+        if reading.says(Reading::SCOPE_INVALID) && !named {
+            note(&mut self.scope_lacking);
+        }
         if reading.says(Reading::STEP_UP) {
             note(&mut self.step_up);
         }
@@ -429,13 +432,25 @@ fn on_token_server_error(oauth: Option<Decision<'_>>) -> Decision<'_> {
     }
 }
 
+/// Whether this reply may cost a person a login at all: a parsed body of the token endpoint, and a
+/// status that a server gives when it has made up its mind.
+pub(crate) fn may_kill(taken: &Taken<'_>) -> bool {
+    taken.kind != EndpointKind::Resource
+        && matches!(taken.format, Format::Json | Format::Form)
+        && matches!(taken.status, 200..=299 | 400..=407 | 409..=419 | 421..=424 | 426..=428 | 430..=499)
+}
+
 /// The strictest test, for it costs a person a login: a code of the vocabulary, in JSON or a form,
 /// under a key that holds codes. What stands beside it may soften the verdict and never harden it.
 fn on_dead_grant<'a>(taken: &Taken<'a>, told: Decision<'a>, said: &Said<'a>) -> Decision<'a> {
     let Ground::Fact(dead) = told.ground else { return Decision::by_status(Meaning::Unknown) };
-    let parsed = matches!(taken.format, Format::Json | Format::Form);
-    if !parsed || dead.source != Source::Body || !holds_codes(dead.key) {
+    if !may_kill(taken) || dead.source != Source::Body {
         return Decision::by_fact(Meaning::Unknown, &dead);
+    }
+    if !holds_codes(dead.key) {
+        // A code where a sentence belongs has to name the refresh token itself.
+        let meaning = if said.dead_refresh.is_some() { Meaning::GrantDead } else { Meaning::Unknown };
+        return Decision::by_fact(meaning, &dead);
     }
     // Sub-codes name a step-up that the grant survives: deleting it there loses it for nothing.
     let step_up =
@@ -461,14 +476,14 @@ fn on_dead_grant<'a>(taken: &Taken<'a>, told: Decision<'a>, said: &Said<'a>) -> 
 fn on_known_code<'a>(taken: &Taken<'a>, told: Decision<'a>, said: &Said<'a>) -> Decision<'a> {
     let Ground::Fact(code) = told.ground else { return told };
     let vague = told.meaning == Meaning::ClientMisconfigured && code.text.eq_ignore_ascii_case(b"invalid_request");
-    match said.dead_refresh.filter(|_| vague && taken.format == Format::Json) {
+    match said.dead_refresh.filter(|_| vague && may_kill(taken)) {
         Some(fact) => Decision::by_fact(Meaning::GrantDead, &fact),
         None => told,
     }
 }
 
 fn on_unknown_code<'a>(taken: &Taken<'a>, said: &Said<'a>) -> Decision<'a> {
-    let refused = matches!(taken.status, 200 | 400 | 401 | 403) && taken.format == Format::Json;
+    let refused = may_kill(taken) && taken.format == Format::Json && matches!(taken.status, 200 | 400 | 401 | 403);
     let told = [
         (said.rate, Meaning::RateLimited),
         (said.step_up, Meaning::StepUpRequired),
@@ -480,7 +495,9 @@ fn on_unknown_code<'a>(taken: &Taken<'a>, said: &Said<'a>) -> Decision<'a> {
     if let Some(decision) = told.into_iter().find_map(|(fact, meaning)| Some(Decision::by_fact(meaning, &fact?))) {
         return decision;
     }
-    let token_is_bad = said.expired.or(said.refused).is_some();
+    // "Bad credentials" are the client's here, but of a bad token it is not said whose it is.
+    let token_is_bad =
+        [said.expired, said.refused].into_iter().flatten().any(|fact| !read_text(fact.text).says(Reading::CREDENTIALS));
     match taken.status {
         // RFC 6749 5.2: 401 is for failed client authentication.
         401 if !token_is_bad => Decision::by_status(Meaning::ClientMisconfigured),

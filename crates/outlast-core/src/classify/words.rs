@@ -80,6 +80,11 @@ impl Reading {
     /// Speaks of an assertion's signature or clock.
     pub(crate) const ASSERTION: Self = Self(1 << 16);
 
+    /// Speaks of credentials, which may be the client's as well.
+    pub(crate) const CREDENTIALS: Self = Self(1 << 17);
+    /// Says that a scope is not valid.
+    pub(crate) const SCOPE_INVALID: Self = Self(1 << 18);
+
     /// Whether it says all of `other`.
     pub(crate) const fn says(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -204,7 +209,7 @@ vocabulary! {
         size | length | body | bytes | characters | upto => SIZE;
         factor => FACTOR;
         two | multi | second => SECOND;
-        mfa | totp | twofactor | multifactor | webauthn => MFA;
+        mfa | _2fa | totp | twofactor | multifactor | webauthn => MFA;
         saml | sso => SSO;
         must | enforced | enforcement => MUST;
         key | keys => KEY;
@@ -401,7 +406,7 @@ impl Walk {
             (THING, Reading::FOREIGN),
             (API_KEY, Reading::API_KEY),
         ];
-        const COMBINATIONS: [(u64, Reading); 21] = [
+        const COMBINATIONS: [(u64, Reading); 24] = [
             (THROTTLED, Reading::RATE),
             (RATE | LIMIT, Reading::RATE),
             (RATE | EXCEEDED, Reading::RATE),
@@ -423,6 +428,10 @@ impl Walk {
             (ASSERTION, Reading::ASSERTION),
             (CLOCK, Reading::ASSERTION),
             (JWT | SIGNATURE, Reading::ASSERTION),
+            (CREDENTIAL, Reading::CREDENTIALS),
+            // What PyJWT and its users say of a token.
+            (SIGNATURE | EXPIRED, Reading::PLAIN),
+            (SCOPE | INVALID, Reading::SCOPE_INVALID),
         ];
         for (atoms, meaning) in PAIRS.into_iter().chain(COMBINATIONS) {
             if self.met & atoms == atoms && !(meaning == Reading::RATE && self.met & SIZE != 0) {

@@ -52,7 +52,10 @@ impl Case {
             },
             class: text(&expected["class"]),
             also: expected["also"].as_str().map(str::to_owned),
-            recovery: text(&expected["recovery"]),
+            recovery: expected["recovery"]
+                .as_str()
+                .unwrap_or_else(|| recovery_of(&text(&expected["class"])))
+                .to_owned(),
             scopes: expected["scopes"].as_array().map(|scopes| scopes.iter().map(text).collect()),
             retry_after: expected["retry_after"].as_f64(),
         }

@@ -137,6 +137,7 @@ const WEAK: u32 = 1 << 15;
 const DATA: u32 = 1 << 16;
 const NUMBERED: u32 = 1 << 17;
 const FAULT: u32 = 1 << 18;
+const OUTCOME: u32 = 1 << 19;
 
 vocabulary! {
     /// What stands under a key, by the key's name.
@@ -144,13 +145,15 @@ vocabulary! {
         error => CODE | SENTENCE | ERROR;
         err => CODE | SENTENCE | ERROR;
         errors => CODE | SENTENCE | ERRORS;
-        errorcode | errcode | ecode => CODE | NUMBERED;
+        errorcode | errcode | ecode | ret => CODE | NUMBERED;
+        stat | result => OUTCOME;
+        status => CODE | SENTENCE | WEAK | OUTCOME;
         code => CODE | NUMBERED;
         errortype | reason | suberror | errorsubtype | errorsubcode | subcode | oauthproblem | faultcode | messagecode
             | errorcodes | serviceerrorcode | tag | typekey | errorname | issue | errorid | errorkey | exception
             | exceptionid | resultcode | errorreason | codestring | failurereason | errnum => CODE;
         kind => CODE | WEAK;
-        _type | name | status | id | title | statuscode | category | errormeta => CODE | SENTENCE | WEAK;
+        _type | name | id | title | statuscode | category | errormeta => CODE | SENTENCE | WEAK;
         message | msg | errmsg | errormsg | errormessage | errordescription | description | detail | details
             | errorsummary | faultstring | longmessage | developermessage | usermessage | errorinfo | text | cause
             | info | summary | statusmessage | statusdescription | internalmessage | authenticationerrordetail
@@ -272,6 +275,9 @@ impl<'a> Facts<'a> {
         if meaning & ACCESS_TOKEN != 0 {
             self.set(Flag::ACCESS_TOKEN);
         }
+        if meaning & OUTCOME != 0 && depth == 1 && is_failure(text) {
+            self.set(Flag::ENVELOPE);
+        }
         if meaning & SCOPES != 0 && (meaning & WEAK == 0 || key_meaning(parent) & SENTENCE != 0) {
             self.keep_scope(text);
         }
@@ -307,6 +313,11 @@ impl<'a> Facts<'a> {
             self.set(Flag::ENVELOPE);
         }
     }
+}
+
+/// Whether a reply that calls its outcome so is an error.
+fn is_failure(outcome: &[u8]) -> bool {
+    [b"error".as_slice(), b"fail", b"failed", b"failure"].iter().any(|name| outcome.eq_ignore_ascii_case(name))
 }
 
 const fn role_of(code: bool) -> Role {

@@ -13,7 +13,7 @@ const DRIVE: &str = "https://developers.google.com/workspace/drive/api/guides/ha
 
 pub(super) static TABLE: Table = Table {
     name: "google",
-    also_named: &["gmail", "youtube", "gcp", "google-cloud", "google-workspace", "gemini", "firebase"],
+    also_named: &["gmail", "youtube", "gcp", "google-cloud", "google-workspace", "gemini"],
     errors_on_success: false,
     recognised_by: &[
         Code("SERVICE_DISABLED"),

@@ -24,6 +24,7 @@ providers! {
     atlassian,
     auth0,
     aws,
+    azure,
     azure_devops,
     azure_storage,
     baidu,
@@ -41,6 +42,7 @@ providers! {
     esri,
     facebook,
     feishu,
+    firebase,
     github,
     gitlab,
     google,
@@ -80,7 +82,7 @@ providers! {
 
 /// What is known of a provider's habits. The default knows nothing: the generic rules decide, and
 /// those tables whose replies are unmistakable.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Quirks {
     table: Option<&'static Table>,
 }
@@ -123,6 +125,13 @@ impl Quirks {
 
     pub(crate) const fn table(&self) -> Option<&'static Table> {
         self.table
+    }
+}
+
+impl std::fmt::Debug for Quirks {
+    /// The name alone: the whole table would drown a log line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Quirks").field(&self.provider()).finish()
     }
 }
 
