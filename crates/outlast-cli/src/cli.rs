@@ -32,6 +32,8 @@ pub(crate) enum Verb {
     Demo(commands::demo::Arguments),
     /// Check configuration, key, store, clock, servers and sidecar; name each fault and its mend
     Doctor(commands::doctor::Arguments),
+    /// Judge a reply, or recorded traffic, and say what to do
+    Explain(commands::explain::Arguments),
     /// Print the Authorization header as JSON, for helper hooks
     Headers(commands::headers::Arguments),
     /// Take over a token set from standard input or another tool's file

@@ -35,6 +35,11 @@ impl Fault {
         Self { signal: number, ..Self::new(Code::StoreBusy, "interrupted; nothing was lost") }
     }
 
+    /// Whether there is nothing to mend: somebody wanted it to stop.
+    pub(crate) fn is_interruption(&self) -> bool {
+        self.signal.is_some()
+    }
+
     /// The same failure with the mend that fits it.
     #[must_use]
     pub(crate) fn mend(self, mend: impl Into<String>) -> Self {

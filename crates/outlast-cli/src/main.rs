@@ -7,6 +7,7 @@ mod context;
 mod demo;
 mod env;
 mod exit;
+mod explain;
 mod hot_path;
 mod local_sidecar;
 mod output;

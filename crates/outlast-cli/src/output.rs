@@ -5,6 +5,11 @@ use comfy_table::{ContentArrangement, Table, presets};
 use outlast::Code;
 use std::io::{self, IsTerminal, Write};
 
+/// What a cell of a table says where there is nothing to say.
+pub(crate) const NOTHING: &str = "-";
+/// Narrowest terminal that tables are fitted to, in columns.
+const FITTED_WIDTH_MIN: u16 = 60;
+
 /// Writes a line of data. A reader that has gone away is no failure of ours.
 pub(crate) fn data(line: &str) -> Result<(), Fault> {
     let mut stdout = io::stdout().lock();
@@ -43,6 +48,10 @@ pub(crate) fn can_ask() -> bool {
 
 /// Says why a command failed: for programs as one JSON object, else in three lines.
 pub(crate) fn fault(fault: &Fault, as_json: bool) {
+    if fault.is_interruption() {
+        talk(&fault.text);
+        return;
+    }
     let page = page(fault.code);
     if as_json {
         let retry_at = fault.retry_at.map(crate::words::rfc3339);
@@ -69,20 +78,30 @@ pub(crate) fn page(code: Code) -> String {
     format!("docs/errors/{code}.md")
 }
 
-/// A table: with lines and fitted to the width on a terminal, bare columns elsewhere.
+/// A table: with lines and fitted to the width on a terminal, bare columns elsewhere. A column that
+/// says nothing in any row is left out.
 pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    let (head, rows) = without_empty_columns(head, rows);
     let mut table = Table::new();
-    if stdout_is_terminal() {
+    // A terminal that does not know its width, or is hardly one, would cut words into letters.
+    let fits = table.width().is_some_and(|width| width >= FITTED_WIDTH_MIN);
+    if stdout_is_terminal() && fits {
         table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     } else {
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     }
-    table.set_header(head.to_vec());
+    table.set_header(head);
     for row in rows {
         table.add_row(row);
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n")
+    table.trim_fmt()
+}
+
+fn without_empty_columns<'h>(head: &[&'h str], rows: Vec<Vec<String>>) -> (Vec<&'h str>, Vec<Vec<String>>) {
+    let says = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|cell| cell != NOTHING));
+    let kept: Vec<usize> = (0..head.len()).filter(|column| says(*column)).collect();
+    let cells = |row: &Vec<String>| kept.iter().filter_map(|column| row.get(*column).cloned()).collect();
+    (kept.iter().map(|column| head[*column]).collect(), rows.iter().map(cells).collect())
 }
 
 /// Whether a person reads the data.
@@ -113,4 +132,18 @@ fn stderr_has_colour() -> bool {
 fn unwritten(cause: &io::Error) -> Fault {
     Fault::new(Code::StoreUnwritable, format!("the output could not be written: {cause}"))
         .mend("make room where the output goes, then run the command again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_that_says_nothing_is_left_out_and_the_others_keep_their_heads() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = vec![row(["crm", NOTHING, "live"]), row(["ci", NOTHING, NOTHING])];
+        let (head, rows) = without_empty_columns(&["grant", "grant ends", "standing"], rows);
+        assert_eq!(head, ["grant", "standing"]);
+        assert_eq!(rows, [["crm", "live"], ["ci", NOTHING]]);
+    }
 }

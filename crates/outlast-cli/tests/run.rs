@@ -124,6 +124,22 @@ fn nothing_is_left_behind_and_the_grant_goes_on() {
 }
 
 #[test]
+fn a_program_that_ends_during_a_renewal_does_not_lose_its_answer() {
+    let bed = Bed::with_life(Duration::from_secs(4));
+    bed.import("crm");
+    let delay = Duration::from_millis(2500);
+    bed.sandbox.fault(outlast_sandbox::Fault::Slow { delay }, outlast_sandbox::Lasting::UntilCleared);
+    // It is due at three quarters of its life at most; the answer comes well after the program's end.
+    assert_eq!(ran(script(&bed, &[], "sleep 3.6")).0, Some(0));
+    bed.sandbox.clear_faults();
+    let counters = bed.sandbox.counters();
+    assert!(counters.refreshes >= 1, "{counters:?}");
+    assert_eq!(bed.generation("crm"), 1 + counters.refreshes, "every answer was kept");
+    assert_eq!(bed.run(&["token", "crm", "--renew"]).code, 0);
+    assert_eq!(bed.sandbox.counters().reuse_alarms, 0);
+}
+
+#[test]
 fn a_running_sidecar_is_used_and_stops_when_told() {
     let bed = Bed::new();
     let issued = bed.import("crm");

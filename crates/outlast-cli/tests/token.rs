@@ -129,6 +129,17 @@ fn a_signal_during_a_renewal_waits_for_its_answer_and_loses_nothing() {
 }
 
 #[test]
+fn five_hundred_asks_of_a_fresh_token_reach_no_server() {
+    let bed = Bed::new();
+    let issued = bed.import("crm");
+    for _ in 0..10 {
+        let children: Vec<Child> = (0..50).map(|_| started(bed.command(&["token", "crm"]))).collect();
+        assert!(children.into_iter().map(printed).all(|token| token.trim() == issued.access));
+    }
+    assert_eq!(bed.sandbox.counters().token_requests, 0);
+}
+
+#[test]
 fn no_secret_is_logged_at_the_finest_level() {
     let bed = Bed::new();
     let issued = bed.import("crm");

@@ -68,8 +68,7 @@ fn examine(offline: bool) -> Result<Vec<Finding>, Fault> {
         }
         Ok(config) => Context { places, config },
     };
-    let count = context.config.entries().len();
-    let read = format!("{} ({count} grants)", context.config.path().display());
+    let read = format!("{}; grants: {}", context.config.path().display(), context.config.entries().len());
     findings.push(Finding { what: "configuration".to_owned(), outcome: Ok(read) });
     let mut grants = Vec::new();
     for (entry, resolved) in context.config.entries().iter().zip(context.config.resolve_each(&env::text)) {

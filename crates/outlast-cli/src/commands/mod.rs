@@ -4,6 +4,7 @@ pub(crate) mod add;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod headers;
 pub(crate) mod import;
 pub(crate) mod run;
@@ -25,6 +26,7 @@ pub(crate) fn run(verb: Verb) -> Done {
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Headers(arguments) => headers::run(&arguments),
         Verb::Import(arguments) => import::run(&arguments),
         Verb::Run(arguments) => run::run(arguments),
@@ -40,6 +42,7 @@ pub(crate) fn wants_json(verb: &Verb) -> bool {
     match verb {
         Verb::Demo(arguments) => arguments.json,
         Verb::Doctor(arguments) => arguments.json,
+        Verb::Explain(arguments) => arguments.wants_json(),
         Verb::Import(arguments) => arguments.json,
         Verb::Sandbox(arguments) => arguments.json,
         Verb::Status(arguments) => arguments.json,

@@ -33,7 +33,7 @@ const SIGNALLED: i32 = 128;
 The program finds in its environment:
   OUTLAST_CAPABILITY           the key for the sidecar, as bearer token or x-api-key
   OUTLAST_URL                  the sidecar's address; OUTLAST_CRM_URL is that of grant crm
-  OUTLAST_CRM_TOKEN_FILE       a file with the access token of crm, replaced in place (or VAR, as above)
+  OUTLAST_CRM_TOKEN_FILE       a file with the access token of crm, replaced in place (or VAR)
   OUTLAST_SOCKET               the control socket
 It exits with the program's own code, 128 and the signal's number if a signal ended it.")]
 pub(crate) struct Arguments {
@@ -59,7 +59,9 @@ struct Wanted {
 pub(crate) fn run(arguments: Arguments) -> Done {
     let context = Context::load()?;
     let named: Vec<(String, Option<String>)> = arguments.grants.iter().map(|text| split(text)).collect();
-    let names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
+    let mut names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
+    names.sort();
+    names.dedup();
     let settings = context.resolve(&names)?;
     let wanted: Vec<Wanted> = settings.iter().map(|grant| wanted(&grant.id, &named)).collect::<Result<_, _>>()?;
     let keeper = context.keeper(settings)?;

@@ -137,15 +137,15 @@ fn as_text(statuses: &[GrantStatus], now: Timestamp) -> String {
 
 fn row(status: &GrantStatus, now: Timestamp) -> Vec<String> {
     let at = |secs: Option<u64>| {
-        secs.map_or_else(|| "-".to_owned(), |secs| words::seen_from(now, Timestamp::from_secs(secs)))
+        secs.map_or_else(|| output::NOTHING.to_owned(), |secs| words::seen_from(now, Timestamp::from_secs(secs)))
     };
     let left = match status.seconds_left {
-        None => "-".to_owned(),
+        None => output::NOTHING.to_owned(),
         Some(0) => "expired".to_owned(),
         Some(secs) => words::duration(Duration::from_secs(secs)),
     };
     let trouble = status.last_trouble.as_ref().map_or_else(
-        || "-".to_owned(),
+        || output::NOTHING.to_owned(),
         |trouble| format!("{}, {} ({})", trouble.code, at(Some(trouble.at)), trouble.detail),
     );
     let standing = match &status.detail {
