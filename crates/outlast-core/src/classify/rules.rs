@@ -64,6 +64,7 @@ struct Said<'a> {
     unauthenticated: Option<Fact<'a>>,
     unsupported: Option<Fact<'a>>,
     dead_refresh: Option<Fact<'a>>,
+    no_permission: Option<Fact<'a>>,
 }
 
 /// How much a text has to say before it is believed.
@@ -115,6 +116,9 @@ impl<'a> Said<'a> {
         }
         if reading.says(Reading::UNAUTHENTICATED) {
             note(&mut self.unauthenticated);
+        }
+        if reading.says(Reading::NO_PERMISSION) {
+            note(&mut self.no_permission);
         }
         if reading.says(Reading::UNSUPPORTED) {
             note(&mut self.unsupported);
@@ -242,6 +246,8 @@ fn by_words<'a>(said: &Said<'a>, status: u16) -> Option<Decision<'a>> {
         (said.api_key.filter(|_| said.refused.is_none()), Meaning::ClientMisconfigured),
         (said.client.filter(|_| token_is_bad.is_none()), Meaning::ClientMisconfigured),
         (said.refused, Meaning::AccessTokenInvalid),
+        // Said in so many words, it holds at 401 as well: a renewal brings no permission.
+        (said.no_permission, Meaning::PermissionDenied),
         (said.unauthenticated.filter(|_| status == 403 && said.unsupported.is_some()), Meaning::PermissionDenied),
         (said.unauthenticated.filter(|_| status != 400), Meaning::AccessTokenInvalid),
     ];
@@ -251,7 +257,8 @@ fn by_words<'a>(said: &Said<'a>, status: u16) -> Option<Decision<'a>> {
 fn by_status<'a>(taken: &Taken<'a>, said: &Said<'a>, status: u16) -> Decision<'a> {
     match status {
         400 if taken.facts.has(Flag::TRANSIENT) => Decision::by_status(Meaning::Transient),
-        400 | 200 => Decision::by_status(Meaning::NotAuth),
+        400 => denied_by_name(taken).unwrap_or(Decision::by_status(Meaning::NotAuth)),
+        200 => Decision::by_status(Meaning::NotAuth),
         403 if said.unauthenticated.is_none() => on_forbidden(taken),
         429 => Decision::by_status(Meaning::RateLimited),
         // The login timeout of IIS; the others are Esri's for a bad or missing token.
@@ -324,13 +331,14 @@ fn on_success<'a>(taken: &Taken<'a>) -> Decision<'a> {
         (None, 401 | 498 | 499) => Decision::by_status(Meaning::AccessTokenInvalid),
         (None, 403) => Decision::by_status(Meaning::PermissionDenied),
         (None, 429) => Decision::by_status(Meaning::RateLimited),
-        (None, _) => denied_on_success(taken).unwrap_or(Decision::by_status(Meaning::NotAuth)),
+        (None, _) => denied_by_name(taken).unwrap_or(Decision::by_status(Meaning::NotAuth)),
     }
 }
 
-/// `FORBIDDEN` and the like in an error of GraphQL.
-fn denied_on_success<'a>(taken: &Taken<'a>) -> Option<Decision<'a>> {
-    const NAMES: [&[u8]; 4] = [b"FORBIDDEN", b"PERMISSION_DENIED", b"ACCESS_DENIED", b"UNAUTHORIZED"];
+/// `FORBIDDEN` and the like, where the status says nothing: GraphQL, AWS.
+fn denied_by_name<'a>(taken: &Taken<'a>) -> Option<Decision<'a>> {
+    const NAMES: [&[u8]; 5] =
+        [b"FORBIDDEN", b"PERMISSION_DENIED", b"ACCESS_DENIED", b"AccessDeniedException", b"UNAUTHORIZED"];
     let fact = taken.facts.codes().find(|fact| NAMES.iter().any(|name| fact.text.eq_ignore_ascii_case(name)))?;
     let unauthorized = fact.text.eq_ignore_ascii_case(b"UNAUTHORIZED");
     let meaning = if unauthorized { Meaning::AccessTokenInvalid } else { Meaning::PermissionDenied };

@@ -85,6 +85,9 @@ impl Reading {
     /// Says that a scope is not valid.
     pub(crate) const SCOPE_INVALID: Self = Self(1 << 18);
 
+    /// Says that a permission is lacking, by that word.
+    pub(crate) const NO_PERMISSION: Self = Self(1 << 19);
+
     /// Whether it says all of `other`.
     pub(crate) const fn says(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -161,6 +164,7 @@ const HEADER: u64 = 1 << 51;
 const UP: u64 = 1 << 52;
 const STEP: u64 = 1 << 53;
 const GRANT: u64 = 1 << 54;
+const RIGHT: u64 = 1 << 55;
 
 vocabulary! {
     /// What a single word contributes.
@@ -195,17 +199,17 @@ vocabulary! {
         logged | signed => SIGNED_IN;
         scope | scopes => SCOPE;
         insufficient | lack | lacks | lacking | need | needs | needed | outside | expected | beyond | inadequate => LACK;
-        permission | permissions | privilege | privileges | forbidden | denied | unauthorized | unauthorised
-            | entitlement | entitlements | prohibited => PERMISSION;
+        permission | permissions | privilege | privileges | entitlement | entitlements => PERMISSION | RIGHT;
+        forbidden | denied | unauthorized | unauthorised | prohibited => PERMISSION;
         allowed | permitted | authorized | authorised | enough | have | granted => ALLOWED;
-        rate => RATE;
+        rate | frequency => RATE;
         limit | limits | limited | limiting => LIMIT;
         ratelimit | ratelimited | ratelimiting | throttle | throttled | throttling => THROTTLED;
         quota | quotas => QUOTA;
         request | requests | call | calls | attempts => REQUESTS;
         usage | daily | hourly | minute | application => USAGE;
         many => MANY;
-        exceeded | exceeds | reached | exhausted | exceed | exceeding => EXCEEDED;
+        exceeded | exceeds | reach | reached | exhausted | exceed | exceeding => EXCEEDED;
         size | length | body | bytes | characters | upto => SIZE;
         factor => FACTOR;
         two | multi | second => SECOND;
@@ -366,6 +370,9 @@ impl Walk {
         if atoms & SUPPORTED != 0 {
             self.say(Reading::UNSUPPORTED);
         }
+        if atoms & RIGHT != 0 {
+            self.say(Reading::NO_PERMISSION);
+        }
         if atoms & (TOKEN | JWT | CREDENTIAL) != 0 && self.negated + 1 >= NEGATION_WORDS - 2 {
             self.say(Reading::MISSING);
         }
@@ -406,13 +413,15 @@ impl Walk {
             (THING, Reading::FOREIGN),
             (API_KEY, Reading::API_KEY),
         ];
-        const COMBINATIONS: [(u64, Reading); 24] = [
+        const COMBINATIONS: [(u64, Reading); 26] = [
             (THROTTLED, Reading::RATE),
             (RATE | LIMIT, Reading::RATE),
             (RATE | EXCEEDED, Reading::RATE),
             (MANY | REQUESTS, Reading::RATE),
             (QUOTA | EXCEEDED, Reading::RATE),
+            (QUOTA | LIMIT | EXCEEDED, Reading::RATE),
             (REQUESTS | LIMIT | EXCEEDED, Reading::RATE),
+            (RIGHT | LACK, Reading::NO_PERMISSION),
             (USAGE | LIMIT | EXCEEDED, Reading::RATE),
             (API | LIMIT | EXCEEDED, Reading::RATE),
             (SLOW | DOWN, Reading::RATE),

@@ -36,6 +36,7 @@ pub(super) static TABLE: Table = Table {
             AccessTokenExpired,
             ERRORS,
         ),
+        resource(&[Code("InvalidAuthenticationToken"), Says("token has expired")], AccessTokenExpired, ERRORS),
         resource(&[Code("InvalidAuthenticationToken")], AccessTokenInvalid, ERRORS),
         resource(&[Code("Authorization_RequestDenied")], PermissionDenied, ERRORS),
         resource(&[Code("TooManyRequests")], RateLimited, ERRORS),
