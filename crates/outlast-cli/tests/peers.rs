@@ -1,5 +1,9 @@
 //! The real binary against a certified authorization server that nobody here wrote.
 #![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test prepares files, reads its own environment and waits for real time"
+)]
 
 use outlast_testkit::peer::OidcProvider;
 use serde_json::{Value, json};
