@@ -1,18 +1,29 @@
 //! Atlassian cloud: every use of a refresh token replaces it.
 
-use super::Preset;
-use crate::client_authentication::ClientAuthMethod;
-use outlast_core::strategy::Rotation;
+use super::{BLANK, Preset, Rotates, days, minutes};
 
 pub(super) const PRESET: Preset = Preset {
     name: "atlassian",
-    token_endpoint: "https://auth.atlassian.com/oauth/token",
+    display_name: "Atlassian cloud",
     authorization_endpoint: Some("https://auth.atlassian.com/authorize"),
-    device_endpoint: None,
-    issuer: None,
-    usual_grant_type: "authorization_code",
-    client_auth: ClientAuthMethod::Post,
-    scope_separator: ' ',
-    rotates: Rotation::Possible,
+    authorization_parameters: &[("audience", "api.atlassian.com"), ("prompt", "consent")],
+    token_endpoint: "https://auth.atlassian.com/oauth/token",
+    rotates: Rotates::Yes,
+    grace: minutes(10),
+    idle_life: days(90),
+    absolute_life: days(365),
+    upstreams: &["https://api.atlassian.com"],
+    quirks: &[
+        "Only the scope `offline_access` brings a refresh token.",
+        "Reuse of a replaced refresh token after the grace invalidates every refresh token of the grant.",
+    ],
     documentation: "https://developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens/",
+    documents: &[
+        ("authorization", "https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/"),
+        (
+            "grace and lifetimes",
+            "https://community.developer.atlassian.com/t/updated-31-january-2022-action-required-deprecating-persistent-refresh-tokens/54172",
+        ),
+    ],
+    ..BLANK
 };

@@ -1,18 +1,22 @@
-//! GitHub Apps acting for a user; both tokens are replaced by a renewal. OAuth apps of GitHub get tokens that do not end.
+//! GitHub OAuth apps; their tokens do not end. GitHub Apps that act for a person are `github-app`.
 
-use super::Preset;
-use crate::client_authentication::ClientAuthMethod;
-use outlast_core::strategy::Rotation;
+use super::{BLANK, Pkce, Preset};
 
 pub(super) const PRESET: Preset = Preset {
     name: "github",
-    token_endpoint: "https://github.com/login/oauth/access_token",
+    display_name: "GitHub OAuth apps",
     authorization_endpoint: Some("https://github.com/login/oauth/authorize"),
+    token_endpoint: "https://github.com/login/oauth/access_token",
     device_endpoint: Some("https://github.com/login/device/code"),
-    issuer: None,
-    usual_grant_type: "authorization_code",
-    client_auth: ClientAuthMethod::Post,
-    scope_separator: ' ',
-    rotates: Rotation::Possible,
-    documentation: "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens",
+    pkce: Pkce::Supported,
+    upstreams: &["https://api.github.com"],
+    quirks: &["No refresh token is issued.", "A token that is not used for a year is revoked."],
+    documentation: "https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps",
+    documents: &[
+        (
+            "lifetimes",
+            "https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/token-expiration-and-revocation",
+        ),
+    ],
+    ..BLANK
 };

@@ -1,18 +1,19 @@
 //! GitLab.com. A GitLab of one's own is configured by its issuer.
 
-use super::Preset;
-use crate::client_authentication::ClientAuthMethod;
-use outlast_core::strategy::Rotation;
+use super::{BLANK, Pkce, Preset, Rotates};
 
 pub(super) const PRESET: Preset = Preset {
     name: "gitlab",
-    token_endpoint: "https://gitlab.com/oauth/token",
-    authorization_endpoint: Some("https://gitlab.com/oauth/authorize"),
-    device_endpoint: Some("https://gitlab.com/oauth/authorize_device"),
+    display_name: "GitLab.com",
     issuer: Some("https://gitlab.com"),
-    usual_grant_type: "authorization_code",
-    client_auth: ClientAuthMethod::Post,
-    scope_separator: ' ',
-    rotates: Rotation::Possible,
+    authorization_endpoint: Some("https://gitlab.com/oauth/authorize"),
+    token_endpoint: "https://gitlab.com/oauth/token",
+    device_endpoint: Some("https://gitlab.com/oauth/authorize_device"),
+    revocation_endpoint: Some("https://gitlab.com/oauth/revoke"),
+    introspection_endpoint: Some("https://gitlab.com/oauth/introspect"),
+    pkce: Pkce::Supported,
+    rotates: Rotates::Yes,
+    upstreams: &["https://gitlab.com"],
     documentation: "https://docs.gitlab.com/api/oauth2/",
+    ..BLANK
 };

@@ -1,18 +1,24 @@
 //! Slack apps with token rotation; without it their tokens do not end.
 
-use super::Preset;
-use crate::client_authentication::ClientAuthMethod;
-use outlast_core::strategy::Rotation;
+use super::{BLANK, Pkce, Preset, Rotates};
 
 pub(super) const PRESET: Preset = Preset {
     name: "slack",
-    token_endpoint: "https://slack.com/api/oauth.v2.access",
+    display_name: "Slack",
     authorization_endpoint: Some("https://slack.com/oauth/v2/authorize"),
-    device_endpoint: None,
-    issuer: None,
-    usual_grant_type: "authorization_code",
-    client_auth: ClientAuthMethod::Post,
+    token_endpoint: "https://slack.com/api/oauth.v2.access",
     scope_separator: ',',
-    rotates: Rotation::Possible,
+    pkce: Pkce::Supported,
+    rotates: Rotates::Yes,
+    upstreams: &["https://slack.com"],
+    quirks: &[
+        "Errors come with status 200 and `\"ok\": false`.",
+        "PKCE is a setting that makes the app a public client for good; its refresh tokens end after 30 days.",
+    ],
     documentation: "https://docs.slack.dev/authentication/using-token-rotation",
+    documents: &[
+        ("PKCE", "https://docs.slack.dev/authentication/using-pkce"),
+        ("authorization", "https://docs.slack.dev/authentication/installing-with-oauth"),
+    ],
+    ..BLANK
 };

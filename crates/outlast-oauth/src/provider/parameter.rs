@@ -1,0 +1,224 @@
+//! The parts of a preset's addresses that differ by customer, and how they are filled in.
+
+use super::Preset;
+use crate::address::{self, AddressError};
+use outlast_core::{Code, Provider, Quirks};
+use std::fmt;
+
+/// Longest value of a parameter, in bytes: the longest domain name (RFC 1035 2.3.4).
+const VALUE_BYTES_MAX: usize = 253;
+
+/// A part of a preset's addresses that differs by customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name; `{name}` stands for it in the addresses.
+    pub name: &'static str,
+    /// What it is, with an example: shown to whoever has to give it.
+    pub meaning: &'static str,
+    /// Which values it takes.
+    pub form: Form,
+}
+
+/// Which values a parameter takes. None lets a value end the part of the address that it stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A host name: letters, digits, dots and hyphens; a port may follow.
+    Host,
+    /// A name: letters, digits, dots, hyphens and underscores, with a letter or digit at both ends.
+    Name,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+}
+
+impl Form {
+    /// Whether `value` is of this form.
+    pub fn takes(self, value: &str) -> bool {
+        match self {
+            Self::Host => match value.split_once(':') {
+                Some((host, port)) => is_name(host, "-.") && port.parse::<u16>().is_ok_and(|port| port > 0),
+                None => is_name(value, "-."),
+            },
+            Self::Name => is_name(value, "-._"),
+            Self::OneOf(values) => values.contains(&value),
+        }
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("a host name such as login.example.com"),
+            Self::Name => f.write_str("letters, digits, dots, hyphens and underscores"),
+            Self::OneOf(values) => write!(f, "one of {}", values.join(", ")),
+        }
+    }
+}
+
+/// Two dots in a row would be another folder in a path, and are no domain name either.
+fn is_name(value: &str, others: &str) -> bool {
+    let ends = [value.chars().next(), value.chars().next_back()];
+    value.len() <= VALUE_BYTES_MAX
+        && value.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+        && ends.iter().all(|end| end.is_some_and(|c| c.is_ascii_alphanumeric()))
+        && !value.contains("..")
+}
+
+/// The addresses of an authorization server, ready to be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// The server as renewals need it.
+    pub provider: Provider,
+    /// Where a person is sent to consent (RFC 6749 3.1).
+    pub authorization_endpoint: Option<String>,
+    /// Where authorization codes are exchanged (RFC 6749 4.1.3).
+    pub exchange_endpoint: String,
+    /// Where device codes are asked for (RFC 8628 3.1).
+    pub device_endpoint: Option<String>,
+    /// Where tokens are revoked (RFC 7009 2).
+    pub revocation_endpoint: Option<String>,
+    /// Where tokens are examined (RFC 7662 2).
+    pub introspection_endpoint: Option<String>,
+    /// The origins of its APIs.
+    pub upstreams: Vec<String>,
+}
+
+/// Why a preset cannot be used with the values that were given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParameterError {
+    /// With these values an address is not one that secrets may be sent to.
+    Address {
+        /// The preset.
+        preset: &'static str,
+        /// What is wrong with the address.
+        source: AddressError,
+    },
+    /// A parameter has no value.
+    Missing {
+        /// The preset.
+        preset: &'static str,
+        /// The parameter.
+        parameter: Parameter,
+    },
+    /// A parameter is given twice.
+    Repeated {
+        /// The preset.
+        preset: &'static str,
+        /// The parameter.
+        parameter: Parameter,
+    },
+    /// The preset has no such parameter.
+    Unknown {
+        /// The preset.
+        preset: &'static str,
+        /// Those it has.
+        parameters: &'static [Parameter],
+    },
+    /// A value is not of its parameter's form.
+    Unsuitable {
+        /// The preset.
+        preset: &'static str,
+        /// The parameter.
+        parameter: Parameter,
+    },
+}
+
+impl ParameterError {
+    /// Its code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Address { source, .. } => source.code(),
+            Self::Missing { .. } | Self::Repeated { .. } | Self::Unknown { .. } | Self::Unsuitable { .. } => {
+                Code::ConfigurationInvalid
+            }
+        }
+    }
+}
+
+impl fmt::Display for ParameterError {
+    // The values are not repeated: whoever reads this has them, and they may hold anything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address { preset, source } => write!(f, "provider {preset}: {source}"),
+            Self::Missing { preset, parameter } => {
+                write!(f, "provider {preset} needs `{}`: set it to {}", parameter.name, parameter.meaning)
+            }
+            Self::Repeated { preset, parameter } => {
+                write!(f, "provider {preset}: `{}` is given twice: keep one", parameter.name)
+            }
+            Self::Unknown { preset, parameters: [] } => {
+                write!(f, "provider {preset} has no parameters: remove those that are given")
+            }
+            Self::Unknown { preset, parameters } => {
+                let known: Vec<&str> = parameters.iter().map(|parameter| parameter.name).collect();
+                write!(f, "provider {preset} has no such parameter: it has {}", known.join(", "))
+            }
+            Self::Unsuitable { preset, parameter } => write!(
+                f,
+                "provider {preset}: the value of `{}` does not fit: it is {} ({})",
+                parameter.name, parameter.meaning, parameter.form
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ParameterError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Address { source, .. } => Some(source),
+            Self::Missing { .. } | Self::Repeated { .. } | Self::Unknown { .. } | Self::Unsuitable { .. } => None,
+        }
+    }
+}
+
+impl Preset {
+    /// This preset's addresses with `values` for its parameters, as pairs of name and value. Every parameter has to be
+    /// given, once, and no other; a preset without parameters takes none.
+    pub fn with(&self, values: &[(&str, &str)]) -> Result<Addresses, ParameterError> {
+        self.check(values)?;
+        let fill = |template: &str| self.filled(template, values);
+        let fill_some = |template: Option<&str>| template.map(fill).transpose();
+        let token_endpoint = fill(self.token_endpoint)?;
+        Ok(Addresses {
+            authorization_endpoint: fill_some(self.authorization_endpoint)?,
+            exchange_endpoint: fill_some(self.exchange_endpoint)?.unwrap_or_else(|| token_endpoint.clone()),
+            device_endpoint: fill_some(self.device_endpoint)?,
+            revocation_endpoint: fill_some(self.revocation_endpoint)?,
+            introspection_endpoint: fill_some(self.introspection_endpoint)?,
+            upstreams: self.upstreams.iter().map(|upstream| fill(upstream)).collect::<Result<_, _>>()?,
+            provider: Provider {
+                name: self.name.to_owned(),
+                token_endpoint,
+                issuer: fill_some(self.issuer)?,
+                quirks: Quirks::for_provider(self.name),
+            },
+        })
+    }
+
+    fn check(&self, values: &[(&str, &str)]) -> Result<(), ParameterError> {
+        let (preset, parameters) = (self.name, self.parameters);
+        if values.iter().any(|(name, _)| parameters.iter().all(|parameter| parameter.name != *name)) {
+            return Err(ParameterError::Unknown { preset, parameters });
+        }
+        for parameter in parameters.iter().copied() {
+            let mut given = values.iter().filter(|(name, _)| *name == parameter.name);
+            let Some((_, value)) = given.next() else { return Err(ParameterError::Missing { preset, parameter }) };
+            if given.next().is_some() {
+                return Err(ParameterError::Repeated { preset, parameter });
+            }
+            if !parameter.form.takes(value) {
+                return Err(ParameterError::Unsuitable { preset, parameter });
+            }
+        }
+        Ok(())
+    }
+
+    /// `template` with the values in place. No value has a brace in it, so their order does not matter.
+    fn filled(&self, template: &str, values: &[(&str, &str)]) -> Result<String, ParameterError> {
+        let filled =
+            values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value));
+        match address::check(&filled) {
+            Ok(_) => Ok(filled),
+            Err(source) => Err(ParameterError::Address { preset: self.name, source }),
+        }
+    }
+}
