@@ -198,7 +198,11 @@ impl Keeper {
             // schedule, and meanwhile the lease is free for whoever knows more.
             drop(lease);
             self.publish(entry, held);
-            self.0.parts.clock.sleep(self.now().until(wait_until)).await;
+            tokio::select! {
+                // A login in this process settles it sooner.
+                () = entry.changed.notified() => {}
+                () = self.0.parts.clock.sleep(self.now().until(wait_until)) => {}
+            }
         }
         Err(StoreError::Busy { grant: entry.terms.id.clone() }.into())
     }

@@ -12,6 +12,8 @@ use tokio::sync::Semaphore;
 const WAKE_MAX: Duration = Duration::from_secs(30);
 /// Shortest time between two looks, so that a grant that cannot be renewed keeps nobody busy.
 const WAKE_MIN: Duration = Duration::from_millis(50);
+/// How soon to look again at a grant whose renewal is under way.
+const WAKE_ALOFT: Duration = Duration::from_secs(1);
 /// Renewals under way at once at one authorization server (D12).
 const PER_SERVER_MAX: usize = 4;
 
@@ -66,20 +68,22 @@ async fn look(keeper: &Keeper, entry: &Arc<Entry>, places: &Arc<Semaphore>) -> D
     let now = keeper.clock().now();
     let strategy = entry.grant_type.strategy();
     match plan(&record.grant, strategy, Ask::default(), entry.lead, now) {
-        Plan::Renew | Plan::ServeAndRenew(_) if !entry.flight.is_aloft() => {
+        Plan::Renew | Plan::ServeAndRenew(_) => {
+            if entry.flight.is_aloft() {
+                return WAKE_ALOFT;
+            }
             if let Ok(handle) = keeper.grant(&entry.terms.id) {
                 launch(handle, Arc::clone(places));
             }
-            WAKE_MAX
+            // Not longer: a token may live for only a few seconds, and this attempt may fail.
+            WAKE_ALOFT
         }
         Plan::NeedsUser(_) => {
             // It may be revived by a login in another process.
             let _ = keeper.reload(entry).await;
             WAKE_MAX
         }
-        Plan::Renew | Plan::Serve(_) | Plan::ServeAndRenew(_) | Plan::Wait { .. } => {
-            next_wake(&record.grant, entry.lead).map_or(WAKE_MAX, |at| now.until(at))
-        }
+        Plan::Serve(_) | Plan::Wait { .. } => next_wake(&record.grant, entry.lead).map_or(WAKE_MAX, |at| now.until(at)),
     }
 }
 
