@@ -1,5 +1,7 @@
 //! The table of providers: complete, safe to send secrets to, and the same in the documentation.
 
+#![allow(clippy::unwrap_used)]
+
 use outlast_core::strategy::Rotation;
 use outlast_core::{Code, Quirks};
 use outlast_oauth::address;

@@ -13,8 +13,13 @@ pub(super) const PRESET: Preset = Preset {
     pkce: Pkce::Supported,
     rotates: Rotates::Yes,
     upstreams: &["https://api.fitbit.com"],
+    quirks: &[
+        "Its makers announced the end of these endpoints for 2 November 2026, in favour of the Google Health API, \
+         which takes tokens of the preset `google`.",
+    ],
     documentation: "https://dev.fitbit.com/build/reference/web-api/authorization/",
     documents: &[
+        ("end of service", "https://developers.google.com/health/about"),
         ("refresh tokens", "https://dev.fitbit.com/build/reference/web-api/authorization/refresh-token/"),
     ],
     ..BLANK

@@ -15,5 +15,6 @@ pub(super) const PRESET: Preset = Preset {
     rotates: Rotates::Yes,
     upstreams: &["https://gitlab.com"],
     documentation: "https://docs.gitlab.com/api/oauth2/",
+    documents: &[("issuer and introspection", "https://gitlab.com/.well-known/openid-configuration")],
     ..BLANK
 };

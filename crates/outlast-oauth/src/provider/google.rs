@@ -29,6 +29,7 @@ pub(super) const PRESET: Preset = Preset {
     documents: &[
         ("PKCE", "https://developers.google.com/identity/protocols/oauth2/native-app"),
         ("device flow", "https://developers.google.com/identity/protocols/oauth2/limited-input-device"),
+        ("issuer", "https://accounts.google.com/.well-known/openid-configuration"),
         ("lifetimes", "https://developers.google.com/identity/protocols/oauth2"),
     ],
     ..BLANK

@@ -8,6 +8,7 @@ pub(super) const PRESET: Preset = Preset {
     issuer: Some("https://huggingface.co"),
     authorization_endpoint: Some("https://huggingface.co/oauth/authorize"),
     token_endpoint: "https://huggingface.co/oauth/token",
+    device_endpoint: Some("https://huggingface.co/oauth/device"),
     client_auth: ClientAuthMethod::Basic,
     pkce: Pkce::Supported,
     upstreams: &["https://huggingface.co", "https://router.huggingface.co"],

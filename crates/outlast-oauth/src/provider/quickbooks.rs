@@ -1,4 +1,5 @@
-//! Intuit QuickBooks Online: the refresh token changes about daily.
+//! Intuit QuickBooks Online: the refresh token changes about daily. Absolute life: five years are at least 1,826
+//! days.
 
 use super::{BLANK, ClientAuthMethod, Preset, Rotates, days};
 
@@ -12,13 +13,17 @@ pub(super) const PRESET: Preset = Preset {
     client_auth: ClientAuthMethod::Basic,
     rotates: Rotates::Yes,
     idle_life: days(100),
+    absolute_life: days(1826),
     upstreams: &["https://quickbooks.api.intuit.com"],
+    quirks: &["Its metadata does not stand under its issuer."],
     documentation: "https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0",
     documents: &[
+        ("absolute life", "https://blogs.a.intuit.com/2025/11/12/important-changes-to-refresh-token-policy"),
         (
-            "lifetimes",
+            "idle life",
             "https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/faq",
         ),
+        ("issuer and revocation", "https://developer.api.intuit.com/.well-known/openid_configuration"),
     ],
     ..BLANK
 };

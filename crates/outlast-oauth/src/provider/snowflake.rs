@@ -1,6 +1,6 @@
 //! Snowflake OAuth for custom clients.
 
-use super::{BLANK, ClientAuthMethod, Form, Parameter, Pkce, Preset};
+use super::{BLANK, ClientAuthMethod, Form, Parameter, Pkce, Preset, Rotates};
 
 pub(super) const PRESET: Preset = Preset {
     name: "snowflake",
@@ -16,14 +16,15 @@ pub(super) const PRESET: Preset = Preset {
     token_endpoint: "https://{account}.snowflakecomputing.com/oauth/token-request",
     client_auth: ClientAuthMethod::Basic,
     pkce: Pkce::Supported,
+    rotates: Rotates::Yes,
     upstreams: &["https://{account}.snowflakecomputing.com"],
     quirks: &[
-        "The life of refresh tokens is a setting of the security integration, at most 90 days.",
+        "Whether a refresh token serves only once, and its life, are settings of the security integration.",
     ],
     documentation: "https://docs.snowflake.com/en/user-guide/oauth-custom",
     documents: &[
         (
-            "lifetimes",
+            "PKCE, rotation and lifetimes",
             "https://docs.snowflake.com/en/sql-reference/sql/create-security-integration-oauth-snowflake",
         ),
     ],

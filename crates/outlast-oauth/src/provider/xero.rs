@@ -20,6 +20,9 @@ pub(super) const PRESET: Preset = Preset {
         "API requests also name the organisation, in the `Xero-Tenant-Id` field.",
     ],
     documentation: "https://developer.xero.com/documentation/guides/oauth2/auth-flow",
-    documents: &[("grace, lifetimes and PKCE", "https://developer.xero.com/faq/oauth2")],
+    documents: &[
+        ("grace, lifetimes and PKCE", "https://developer.xero.com/faq/oauth2"),
+        ("issuer", "https://identity.xero.com/.well-known/openid-configuration"),
+    ],
     ..BLANK
 };

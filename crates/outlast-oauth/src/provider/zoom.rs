@@ -1,6 +1,6 @@
 //! Zoom: a renewal replaces the refresh token.
 
-use super::{BLANK, ClientAuthMethod, Pkce, Preset, Rotates, days};
+use super::{BLANK, ClientAuthMethod, Pkce, Preset, Rotates};
 
 pub(super) const PRESET: Preset = Preset {
     name: "zoom",
@@ -12,8 +12,13 @@ pub(super) const PRESET: Preset = Preset {
     client_auth: ClientAuthMethod::Basic,
     pkce: Pkce::Supported,
     rotates: Rotates::Yes,
-    idle_life: days(90),
     upstreams: &["https://api.zoom.us"],
     documentation: "https://developers.zoom.us/docs/integrations/oauth/",
+    documents: &[
+        (
+            "rotation",
+            "https://devsupport.zoom.us/hc/en-us/articles/360060332931-Extending-the-expiration-for-an-OAuth-access-token",
+        ),
+    ],
     ..BLANK
 };
