@@ -1,6 +1,6 @@
 //! The header fields that bear on a verdict, gathered in one pass.
 
-use super::body::{Fact, Facts, Role, Source};
+use super::body::{Fact, Facts, Flag, Role, Source};
 use super::challenge::{Piece, read_challenges};
 use super::retry_after::read_http_date;
 use super::words::{Word, pack};
@@ -44,8 +44,11 @@ pub(crate) fn read_fields<'a>(headers: &'a HeaderMap, facts: &mut Facts<'a>) -> 
     let mut fields = Fields::default();
     let mut challenges = 0;
     for (name, value) in headers {
-        let value = value.as_bytes();
-        match name.as_str() {
+        let (name, value) = (name.as_str(), value.as_bytes());
+        if name.starts_with("x-") {
+            facts.set(Flag::PRIVATE_FIELDS);
+        }
+        match name {
             "www-authenticate" | "x-amzn-remapped-www-authenticate" if challenges < CHALLENGE_FIELDS_MAX => {
                 challenges += 1;
                 fields.challenged = true;

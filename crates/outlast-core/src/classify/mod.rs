@@ -25,7 +25,7 @@ pub use verdict::{EndpointKind, Evidence, Judgement, StepUp, Verdict};
 
 use crate::clock::Timestamp;
 use body::{Facts, Format, read_body};
-use fields::read_fields;
+use fields::{Fields, read_fields};
 use http::HeaderMap;
 use meaning::Meaning;
 use rules::{Decision, Ground, Taken};
@@ -35,6 +35,7 @@ use rules::{Decision, Ground, Taken};
 /// `body` may be whole or only its beginning; at most [`BODY_BYTES_MAX`] bytes of it are read. A
 /// `Retry-After` date is read relative to the reply's own `Date` field; see [`classify_at`] for
 /// replies that have none.
+#[inline]
 pub fn classify(kind: EndpointKind, status: u16, headers: &HeaderMap, body: &[u8], quirks: &Quirks) -> Judgement {
     judge(kind, status, headers, body, quirks, None)
 }
@@ -108,37 +109,27 @@ fn is_plain_success(kind: EndpointKind, status: u16, body: &[u8], quirks: &Quirk
 }
 
 /// Whether the first key of an object is one that error bodies begin with.
+#[inline]
 fn begins_like_an_error(body: &[u8]) -> bool {
-    const KEYS: [&[u8]; 20] = [
-        b"stat\"",
-        b"ok\"",
-        b"error",
-        b"err",
-        b"success\"",
-        b"code\"",
-        b"msg\"",
-        b"message\"",
-        b"status\"",
-        b"data\"",
-        b"type\"",
-        b"jsonrpc\"",
-        b"fault",
-        b"Error",
-        b"request_id\"",
-        b"log_id\"",
-        b"ret\"",
-        b"result\"",
-        b"id\"",
-        b"Message\"",
-    ];
-    // `id` is what most plain objects begin with, and JSON-RPC's errors too; the latter have
-    // `error` right behind it.
     let start = body[1..].trim_ascii_start();
     let Some(key) = start.strip_prefix(b"\"") else { return false };
-    if key.starts_with(b"id\"") {
-        return key.get(..64).unwrap_or(key).windows(7).any(|part| part == b"\"error\"");
+    let begins = |names: &[&[u8]]| names.iter().any(|name| key.starts_with(name));
+    match key.first() {
+        Some(b'e' | b'E') => begins(&[b"err", b"Err"]),
+        Some(b'c') => begins(&[b"code\""]),
+        Some(b'd') => begins(&[b"data\""]),
+        Some(b'f') => begins(&[b"fault"]),
+        // What most plain objects begin with, and JSON-RPC's errors too: those go on with `error`.
+        Some(b'i') => begins(&[b"id\""]) && key.get(..64).unwrap_or(key).windows(7).any(|part| part == b"\"error\""),
+        Some(b'j') => begins(&[b"jsonrpc\""]),
+        Some(b'l') => begins(&[b"log_id\""]),
+        Some(b'm' | b'M') => begins(&[b"msg\"", b"message\"", b"Message\""]),
+        Some(b'o') => begins(&[b"ok\""]),
+        Some(b'r') => begins(&[b"request_id\"", b"ret\"", b"result\""]),
+        Some(b's') => begins(&[b"success\"", b"status", b"stat\""]),
+        Some(b't') => begins(&[b"type\""]),
+        Some(_) | None => false,
     }
-    KEYS.iter().any(|name| key.starts_with(name))
 }
 
 #[inline(never)]
@@ -151,18 +142,19 @@ fn judge_refusal(
     now: Option<Timestamp>,
 ) -> Judgement {
     let success = (200..300).contains(&status);
-    let mut facts = Facts::new(!success || kind != EndpointKind::Resource);
-    let fields = read_fields(headers, &mut facts);
+    let facts = Facts::new(!success || kind != EndpointKind::Resource);
+    // Gathered in place: the facts are a few hundred bytes, and moving them about is not free.
+    let mut taken = Taken { kind, status, fields: Fields::default(), facts, format: Format::Empty };
+    taken.fields = read_fields(headers, &mut taken.facts);
     let seen = if success && kind == EndpointKind::Resource {
         body.get(..quirks::SUCCESS_PEEK_BYTES).unwrap_or(body)
     } else {
         body
     };
-    let format = read_body(seen, &mut facts);
-    if let Some(inner) = facts.lone_text {
+    taken.format = read_body(seen, &mut taken.facts);
+    if let Some(inner) = taken.facts.lone_text {
         return judge_lone_text(kind, status, headers, inner, quirks, now);
     }
-    let taken = Taken { kind, status, fields, facts, format };
     let decision = decide(&taken, headers, quirks);
     finish::finish(&taken, &decision, headers, now)
 }

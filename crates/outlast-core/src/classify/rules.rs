@@ -65,6 +65,7 @@ struct Said<'a> {
     unsupported: Option<Fact<'a>>,
     dead_refresh: Option<Fact<'a>>,
     no_permission: Option<Fact<'a>>,
+    assertion: Option<Fact<'a>>,
 }
 
 /// How much a text has to say before it is believed.
@@ -119,6 +120,9 @@ impl<'a> Said<'a> {
         }
         if reading.says(Reading::NO_PERMISSION) {
             note(&mut self.no_permission);
+        }
+        if reading.says(Reading::ASSERTION) {
+            note(&mut self.assertion);
         }
         if reading.says(Reading::UNSUPPORTED) {
             note(&mut self.unsupported);
@@ -472,9 +476,8 @@ fn on_dead_grant<'a>(taken: &Taken<'a>, told: Decision<'a>, said: &Said<'a>) -> 
     if let Some(fact) = said.rate {
         return Decision::by_fact(Meaning::RateLimited, &fact);
     }
-    let assertion = taken.facts.iter().find(|fact| read_text(fact.text).says(Reading::ASSERTION));
-    match assertion {
-        Some(fact) => Decision::by_fact(Meaning::ClientMisconfigured, fact),
+    match said.assertion {
+        Some(fact) => Decision::by_fact(Meaning::ClientMisconfigured, &fact),
         None => told,
     }
 }

@@ -3,9 +3,9 @@
 use crate::classify::words::{Word, vocabulary};
 
 /// Most codes and sentences that are kept; errors come first in the replies that have them.
-const FACTS_MAX: usize = 24;
+const FACTS_MAX: usize = 16;
 /// Most scopes that are kept.
-pub(crate) const SCOPES_MAX: usize = 16;
+pub(crate) const SCOPES_MAX: usize = 8;
 
 /// Whether a fact is a code of a vocabulary or a sentence for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,8 @@ impl Flag {
     pub(crate) const TRANSIENT: Self = Self(1 << 2);
     /// `saml_failure: true`.
     pub(crate) const SAML: Self = Self(1 << 3);
+    /// The header has fields that are no standard's, so that a provider may be told by them.
+    pub(crate) const PRIVATE_FIELDS: Self = Self(1 << 5);
     /// SOAP: the body is a fault whatever the status says.
     pub(crate) const SOAP: Self = Self(1 << 4);
 }

@@ -1,6 +1,6 @@
 //! DingTalk: numbers with 200 in the old interface, names with 400 and 403 in the new.
 
-use super::rule::Sign::{Code, Says, Under};
+use super::rule::Sign::{Begins, Code, Under};
 use super::rule::{Table, resource};
 use crate::classify::meaning::Meaning::{
     AccessTokenExpired, AccessTokenInvalid, ClientMisconfigured, InsufficientScope, RateLimited,
@@ -16,7 +16,7 @@ pub(super) static TABLE: Table = Table {
     recognised_by: &[
         Code("Forbidden.AccessDenied.AccessTokenPermissionDenied"),
         Code("Forbidden.AccessDenied.QpsLimitForApi"),
-        Says("不合法的access_token"),
+        Begins("不合法的access_token"),
     ],
     rules: &[
         resource(&[Under("errcode", "40014")], AccessTokenInvalid, OLD),

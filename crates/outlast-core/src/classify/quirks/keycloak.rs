@@ -1,6 +1,6 @@
 //! Keycloak.
 
-use super::rule::Sign::{Code, Says};
+use super::rule::Sign::{Begins, Code, Says};
 use super::rule::{Table, resource, token};
 use crate::classify::meaning::Meaning::{AccessTokenExpired, GrantDead, StepUpRequired};
 
@@ -11,7 +11,7 @@ pub(super) static TABLE: Table = Table {
     name: "keycloak",
     also_named: &["red-hat-sso", "rhsso"],
     errors_on_success: false,
-    recognised_by: &[Says("Account is not fully set up")],
+    recognised_by: &[Begins("Account is not fully set up")],
     rules: &[
         resource(&[Code("invalid_token"), Says("Token is not active")], AccessTokenExpired, SOURCE),
         token(&[Code("invalid_grant"), Says("Account is not fully set up")], StepUpRequired, DOCS),

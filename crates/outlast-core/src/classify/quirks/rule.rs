@@ -100,7 +100,11 @@ impl Table {
 
     pub(crate) fn recognises(&self, headers: &HeaderMap, facts: &Facts<'_>) -> bool {
         // The status is no mark of a provider.
-        self.recognised_by.iter().any(|sign| sign.is_in(0, headers, facts))
+        self.recognised_by.iter().any(|sign| match sign {
+            // Looking a field up by name is the dearest sign; most replies have none to look for.
+            Sign::Field(..) if !facts.has(Flag::PRIVATE_FIELDS) => false,
+            _ => sign.is_in(0, headers, facts),
+        })
     }
 
     pub(crate) fn decide(

@@ -1,6 +1,6 @@
 //! Salesforce: an array of errors at the API, sentences at the token endpoint.
 
-use super::rule::Sign::{Code, Says};
+use super::rule::Sign::{Begins, Code, Says};
 use super::rule::{Table, resource, token};
 use crate::classify::meaning::Meaning::{
     AccessTokenInvalid, ClientMisconfigured, GrantDead, PermissionDenied, RateLimited, StepUpRequired, Transient,
@@ -20,9 +20,9 @@ pub(super) static TABLE: Table = Table {
         Code("sf:INVALID_SESSION_ID"),
         Code("API_DISABLED_FOR_ORG"),
         Code("Bad_OAuth_Token"),
-        Says("ip restricted"),
-        Says("invalid login hours"),
-        Says("user hasn't approved this consumer"),
+        Begins("ip restricted"),
+        Begins("invalid login hours"),
+        Begins("user hasn't approved this consumer"),
     ],
     rules: &[
         resource(&[Code("INVALID_SESSION_ID")], AccessTokenInvalid, REST),

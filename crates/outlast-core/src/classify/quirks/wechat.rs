@@ -1,6 +1,6 @@
 //! WeChat: numbers under `errcode`, with 200.
 
-use super::rule::Sign::{Says, Under};
+use super::rule::Sign::{Begins, Says, Under};
 use super::rule::{Table, anywhere, resource, token};
 use crate::classify::meaning::Meaning::{
     AccessTokenExpired, AccessTokenInvalid, ClientMisconfigured, GrantDead, PermissionDenied, RateLimited, Transient,
@@ -13,7 +13,7 @@ pub(super) static TABLE: Table = Table {
     name: "wechat",
     also_named: &["weixin", "wecom", "wechat-work"],
     errors_on_success: true,
-    recognised_by: &[Says("invalid appid"), Says("invalid appsecret")],
+    recognised_by: &[Begins("invalid appid"), Begins("invalid appsecret")],
     rules: &[
         resource(&[Under("errcode", "42001")], AccessTokenExpired, ERRORS),
         resource(&[Under("errcode", "40001")], AccessTokenInvalid, ERRORS),

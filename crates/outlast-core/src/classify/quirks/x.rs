@@ -1,6 +1,6 @@
 //! X, formerly Twitter: a bad refresh token is an `invalid_request`.
 
-use super::rule::Sign::{Code, Says, Under};
+use super::rule::Sign::{Begins, Code, Says, Under};
 use super::rule::{Table, resource, token};
 use crate::classify::meaning::Meaning::{
     AccessTokenInvalid, ClientMisconfigured, GrantDead, RateLimited, StepUpRequired,
@@ -14,8 +14,8 @@ pub(super) static TABLE: Table = Table {
     also_named: &["twitter", "x-twitter"],
     errors_on_success: false,
     recognised_by: &[
-        Says("Value passed for the token was invalid"),
-        Says("Value passed for the authorization code was invalid"),
+        Begins("Value passed for the token was invalid"),
+        Begins("Value passed for the authorization code was invalid"),
         Code("client-not-enrolled"),
     ],
     rules: &[
