@@ -5,8 +5,20 @@ mod support;
 
 use support::Bed;
 
-const VERBS: [&str; 11] =
-    ["add", "completions", "demo", "doctor", "headers", "import", "run", "sandbox", "serve", "status", "token"];
+const VERBS: [&str; 12] = [
+    "add",
+    "completions",
+    "demo",
+    "doctor",
+    "explain",
+    "headers",
+    "import",
+    "run",
+    "sandbox",
+    "serve",
+    "status",
+    "token",
+];
 
 #[test]
 fn the_help_of_every_command_has_an_example() {

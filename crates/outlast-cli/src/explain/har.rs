@@ -11,8 +11,10 @@ use outlast::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::fmt;
 use std::io::Read;
+use std::sync::LazyLock;
 use url::Url;
 
 /// Largest file that is read, in bytes.
@@ -214,19 +216,28 @@ fn grant_type_of(form: &Value) -> Option<String> {
     pairs.find(|(name, _)| name == "grant_type").map(|(_, value)| value.into_owned())
 }
 
-/// The preset one of whose addresses has this host, or a host above it.
+/// The preset one of whose addresses has this host, or else the nearest host above it.
 fn provider_of(address: &Url) -> Option<&'static str> {
     let host = address.host_str()?;
-    let is_at = |known: &str| {
-        let known = Url::parse(known).ok().and_then(|known| known.host_str().map(str::to_owned));
-        known.is_some_and(|known| host.strip_suffix(&known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
-    };
-    let preset = outlast::provider::TABLE.iter().find(|preset| {
-        let others = [preset.authorization_endpoint, preset.device_endpoint, preset.issuer];
-        is_at(preset.token_endpoint) || others.into_iter().flatten().any(is_at)
-    });
-    preset.map(|preset| preset.name)
+    let is_at = |known: &str| host.strip_suffix(known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let known = PRESET_HOSTS.iter().filter(|(known, _)| is_at(known));
+    // The first of several presets with one host: the others are its variants.
+    known.min_by_key(|(known, _)| Reverse(known.len())).map(|(_, name)| *name)
 }
+
+/// Each host of each preset, and its name; addresses that are patterns have none.
+static PRESET_HOSTS: LazyLock<Vec<(String, &'static str)>> = LazyLock::new(|| {
+    let mut hosts = Vec::new();
+    for preset in outlast::provider::TABLE {
+        let others = [preset.authorization_endpoint, preset.device_endpoint, preset.issuer];
+        let others = others.into_iter().flatten().chain(preset.upstreams.iter().copied());
+        for address in others.chain([preset.token_endpoint]) {
+            let host = Url::parse(address).ok().and_then(|address| address.host_str().map(str::to_owned));
+            hosts.extend(host.map(|host| (host, preset.name)));
+        }
+    }
+    hosts
+});
 
 fn moment(text: &str) -> Option<Timestamp> {
     let moment: jiff::Timestamp = text.parse().ok()?;
@@ -257,9 +268,7 @@ mod tests {
     fn the_endpoint_is_told_by_the_grant_type_of_a_post() {
         let at = "https://a.example/t";
         let form = |text: &str| json!({ "method": "POST", "url": at, "postData": { "text": text } });
-        let parameter = |value: &str| {
-            json!({ "method": "post", "url": at, "postData": { "params": [{ "name": "grant_type", "value": value }] } })
-        };
+        let parameter = |value: &str| json!({ "method": "post", "url": at, "postData": { "params": [{ "name": "grant_type", "value": value }] } });
         assert_eq!(kind(&form("a=b&grant_type=refresh_token")), Kind::Token);
         assert_eq!(kind(&form("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code")), Kind::Device);
         assert_eq!(kind(&form("{\"grant_type\":\"refresh_token\"}")), Kind::Token);

@@ -112,9 +112,10 @@ impl<'a> Line<'a> {
         let provider = provider.transpose().map_err(|_| "provider must be a string".to_owned())?;
         Ok(Case {
             kind: kind.ok_or("endpoint_kind must be \"api\", \"token\" or \"device\"")?,
-            status: self.status.and_then(status_of).ok_or_else(|| {
-                format!("status must be a number from {} to {}", STATUSES.start(), STATUSES.end())
-            })?,
+            status: self
+                .status
+                .and_then(status_of)
+                .ok_or_else(|| format!("status must be a number from {} to {}", STATUSES.start(), STATUSES.end()))?,
             headers: headers_of(self.headers)?,
             body: self.body.map_or(Cow::Borrowed(&[][..]), body_of),
             quirks: quirks_of(provider.as_deref()),
