@@ -174,7 +174,7 @@ fn every_line_is_answered_with_what_its_verdict_needs() {
             "headers": { "www-authenticate": "Bearer resource_metadata=\"https://mcp.example.com/.well-known/oauth-protected-resource\"" } }),
         json!({ "id": "nonce", "endpoint_kind": "api", "status": 401, "body": "",
             "headers": { "www-authenticate": "DPoP error=\"use_dpop_nonce\"", "dpop-nonce": "n0nce-1" } }),
-        json!({ "id": "device", "endpoint_kind": "device", "status": 400, "body": "{\"error\":\"slow_down\"}" }),
+        json!({ "id": "device", "endpoint_kind": "device", "status": 400, "body": "{\"error\":\"slow_down\",\"interval\":10}" }),
         json!({ "id": "slack", "endpoint_kind": "api", "status": 200, "provider": "slack", "headers": {},
             "body": "{\"ok\":false,\"error\":\"token_expired\"}" }),
     ];
@@ -200,10 +200,10 @@ fn every_line_is_answered_with_what_its_verdict_needs() {
     let metadata = &of(5, json!("mcp"), "access_token_invalid", "refresh_and_retry_once")["resource_metadata"];
     assert_eq!(metadata, "https://mcp.example.com/.well-known/oauth-protected-resource");
     assert_eq!(of(6, json!("nonce"), "dpop_nonce_required", "retry_with_nonce")["nonce"], "n0nce-1");
-    of(7, json!("device"), "slow_down", "keep_polling");
+    assert_eq!(of(7, json!("device"), "slow_down", "keep_polling")["retry_after"], json!(10));
     of(8, json!("slack"), "access_token_expired", "refresh_and_retry");
     assert_eq!(told.len(), cases.len());
-    for absent in ["scopes", "retry_after", "claims", "nonce"] {
+    for absent in ["scopes", "max_age", "claims", "nonce"] {
         assert!(told[7].get(absent).is_none(), "{absent}");
     }
 }

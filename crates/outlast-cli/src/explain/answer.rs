@@ -59,13 +59,14 @@ impl From<Duration> for Seconds {
 impl Given {
     /// What a judgement carries; [`without_secrets`] comes first.
     pub(crate) fn of(judgement: &Judgement) -> Self {
-        let given = Self { resource_metadata: judgement.resource_metadata.clone(), ..Self::default() };
+        let given = Self {
+            resource_metadata: judgement.resource_metadata.clone(),
+            retry_after: judgement.retry_after.map(Seconds::from),
+            ..Self::default()
+        };
         match &judgement.verdict {
             Verdict::DpopNonceRequired { nonce } => Self { nonce: nonce.clone(), ..given },
             Verdict::InsufficientScope { scopes } => Self { scopes: scopes.clone(), ..given },
-            Verdict::RateLimited { retry_after } | Verdict::Transient { retry_after } => {
-                Self { retry_after: retry_after.map(Seconds::from), ..given }
-            }
             Verdict::StepUpRequired(step_up) => Self {
                 acr_values: step_up.acr_values.clone(),
                 max_age: step_up.max_age.map(|age| age.as_secs()),
@@ -79,7 +80,9 @@ impl Given {
             | Verdict::GrantDead
             | Verdict::NotAuth
             | Verdict::PermissionDenied
+            | Verdict::RateLimited { .. }
             | Verdict::SlowDown
+            | Verdict::Transient { .. }
             | Verdict::Unknown => given,
         }
     }
