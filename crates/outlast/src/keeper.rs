@@ -24,8 +24,11 @@ use std::time::Duration;
 
 /// Longest wait of one caller (L2).
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// Longest wait for another process that renews: longer than a token request may take (D3).
-const LEASE_PATIENCE: Duration = Duration::from_secs(25);
+/// Longest wait for another process that renews: longer than discovery and a token request may
+/// take together (D3). Callers stop waiting before, after [`PATIENCE`].
+const LEASE_PATIENCE: Duration = Duration::from_secs(45);
+/// Longest time that finding the authorization server may take, with all its requests.
+const DISCOVERY_MAX: Duration = Duration::from_secs(20);
 /// Pauses between attempts to persist a token set that a full or failing disk refused (F20).
 const PERSIST_AGAIN: [Duration; 6] = [
     Duration::from_secs(1),
@@ -263,7 +266,11 @@ impl Keeper {
             match &entry.settings.server {
                 Server::Known(provider) => Ok(provider.clone()),
                 Server::Issuer(issuer) => {
-                    let mut provider = self.0.parts.discovery.discover(issuer).await?;
+                    let found = self.0.parts.discovery.discover(issuer);
+                    let mut provider = tokio::time::timeout(DISCOVERY_MAX, found).await.unwrap_or_else(|_| {
+                        let detail = "the authorization server's metadata did not arrive in time".to_owned();
+                        Err(NotFound { code: Code::ServerUnreachable, detail })
+                    })?;
                     provider.quirks = Quirks::for_provider(&entry.settings.quirks);
                     Ok(provider)
                 }
