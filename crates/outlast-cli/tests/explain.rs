@@ -505,3 +505,28 @@ fn recorded_refusals_of_many_providers_are_judged_rightly() {
         }
     }
 }
+
+#[test]
+fn the_transcripts_of_the_page_are_what_the_command_prints() {
+    let bed = Bed::new();
+    let page = support::text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/explain.md"));
+    let binary = Path::new(env!("CARGO_BIN_EXE_outlast")).parent().unwrap().to_owned();
+    let mut checked = 0;
+    for block in page.split("\n```").skip(1).step_by(2) {
+        let (opening, content) = block.split_once('\n').unwrap();
+        if let Some((_, file)) = opening.split_once(' ') {
+            std::fs::write(bed.home().join(file), format!("{content}\n")).unwrap();
+            continue;
+        }
+        assert_eq!(opening, "console");
+        for transcript in content.strip_prefix("$ ").unwrap().split("\n$ ") {
+            let (line, printed) = transcript.split_once('\n').unwrap();
+            let mut shell = std::process::Command::new("/bin/sh");
+            let told =
+                shell.args(["-c", line]).env_clear().env("PATH", &binary).current_dir(bed.home()).output().unwrap();
+            assert_eq!(String::from_utf8(told.stdout).unwrap().trim_end(), printed.trim_end(), "{line}");
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 8);
+}
