@@ -314,6 +314,20 @@ fn d12_a_forced_renewal_of_a_token_that_was_accepted_waits_thirty_seconds() {
 }
 
 #[test]
+fn a_forced_renewal_that_fails_does_not_count_against_the_breaker() {
+    let failures = [transient(), lost(), refused(Verdict::GrantDead), Outcome::Unsent(Fault::Connect)];
+    for (held, begun) in [(live(), at(10_000)), (forced_once(false), at(1_000).plus(OPEN_FIRST))] {
+        let ask = complaint(held.generation.0, By::Resource { accepted: false });
+        for failure in &failures {
+            let intent = begin(&held, &terms(), ask, begun);
+            assert_eq!(intent.breaker.forced.last(), Some(&begun), "{failure:?}: the attempt was not counted at all");
+            let next = settle(&intent, &ROTATING, failure.clone(), begun);
+            assert_eq!(next.breaker, held.breaker, "{failure:?}");
+        }
+    }
+}
+
+#[test]
 fn a_person_is_obeyed_while_the_breaker_is_open() {
     assert_eq!(planned(&forced_once(false), &ROTATING, complaint(8, By::Person), 2_000), "renew");
 }
