@@ -4,6 +4,7 @@
 mod replies;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use outlast_core::classify::Verdict;
 use outlast_core::classify::challenge::read_challenges;
 use std::hint::black_box;
 
@@ -13,6 +14,11 @@ fn judgements(bench: &mut Criterion) {
         let reply = replies::named(name);
         group.bench_function(name, |bencher| bencher.iter(|| reply.judge()));
     }
+    let reply = replies::named("success");
+    // As the middleware asks it: the verdict is looked at and the rest let go.
+    group.bench_function("success, looked at", |bencher| {
+        bencher.iter(|| matches!(reply.judge().verdict, Verdict::NotAuth));
+    });
     group.bench_function("challenge header alone", |bencher| {
         bencher.iter(|| {
             read_challenges(black_box(replies::CHALLENGE.as_bytes()), |piece| {

@@ -1,5 +1,5 @@
 //! The table of habits in the documentation is the table in the code.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 use outlast_core::classify::quirks;
 use std::fmt::Write;

@@ -2,9 +2,7 @@
 
 use super::body::{Fact, Facts, Flag, Role, Source};
 use super::challenge::{Piece, read_challenges};
-use super::retry_after::read_http_date;
 use super::words::{Word, pack};
-use crate::clock::Timestamp;
 use http::HeaderMap;
 
 /// Most `WWW-Authenticate` fields of one reply that are read.
@@ -21,8 +19,8 @@ pub(crate) struct Fields<'a> {
     pub(crate) rate_reset: Option<&'a [u8]>,
     /// The limit is used up, by any of the usual names.
     pub(crate) rate_used_up: bool,
-    /// `Date`.
-    pub(crate) date: Option<Timestamp>,
+    /// `Date`; parsed only where a wait is counted from it.
+    pub(crate) date: Option<&'a [u8]>,
     /// `DPoP-Nonce` (RFC 9449 8).
     pub(crate) dpop_nonce: Option<&'a [u8]>,
     /// `grpc-status`, in the header or a trailer.
@@ -60,7 +58,7 @@ pub(crate) fn read_fields<'a>(headers: &'a HeaderMap, facts: &mut Facts<'a>) -> 
             "x-ratelimit-remaining" | "x-rate-limit-remaining" | "ratelimit-remaining" => {
                 fields.rate_used_up = value == b"0";
             }
-            "date" => fields.date = read_http_date(value),
+            "date" => fields.date = Some(value),
             "dpop-nonce" => fields.dpop_nonce = Some(value),
             "grpc-status" => fields.grpc_status = Some(value),
             "grpc-message" => keep(facts, b"grpc-message", value, Role::Sentence),

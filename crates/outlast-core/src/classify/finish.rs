@@ -5,7 +5,7 @@ use super::body::{Fact, Role, Source};
 use super::meaning::Meaning;
 use super::quirks::Sign;
 use super::redaction::redact;
-use super::retry_after::{read_milliseconds, read_reset, read_retry_after, read_seconds};
+use super::retry_after::{read_http_date, read_milliseconds, read_reset, read_retry_after, read_seconds};
 use super::rules::{Decision, Ground, Taken};
 use super::scope::wanted_scopes;
 use super::verdict::{Evidence, Judgement, StepUp, Verdict};
@@ -54,7 +54,8 @@ fn verdict(taken: &Taken<'_>, meaning: Meaning, headers: &HeaderMap, now: Option
 /// How long to wait: the header before the body, the exact before the general.
 pub(crate) fn wait(taken: &Taken<'_>, now: Option<Timestamp>) -> Option<Duration> {
     let (fields, facts) = (&taken.fields, &taken.facts);
-    let reference = fields.date.or(now);
+    let waits = fields.retry_after.or(fields.rate_reset).is_some();
+    let reference = fields.date.filter(|_| waits).and_then(read_http_date).or(now);
     fields
         .retry_after_milliseconds
         .and_then(read_milliseconds)
@@ -84,7 +85,7 @@ fn carried(value: &[u8]) -> Option<String> {
 
 fn evidence(taken: &Taken<'_>, ground: &Ground<'_>) -> Evidence {
     match ground {
-        Ground::Fact(fact) => Evidence { place: place_of(fact), found: redact(&unescape(fact.text)) },
+        Ground::Fact(fact) => Evidence { place: place_of(fact), found: shown(fact.text) },
         Ground::Field(name) => Evidence { place: name, found: String::new() },
         Ground::Status => Evidence { place: "status", found: taken.status.to_string() },
         Ground::Rule(rule) => {
@@ -92,6 +93,13 @@ fn evidence(taken: &Taken<'_>, ground: &Ground<'_>) -> Evidence {
             Evidence { place: "what the provider documents", found }
         }
     }
+}
+
+/// A code of the vocabulary is shown as it is; anything else is read for what may be a token.
+fn shown(text: &[u8]) -> String {
+    const CODE_BYTES_MAX: usize = 31;
+    let code = text.len() <= CODE_BYTES_MAX && text.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'_');
+    if code { String::from_utf8_lossy(text).into_owned() } else { redact(&unescape(text)) }
 }
 
 fn place_of(fact: &Fact<'_>) -> &'static str {

@@ -7,7 +7,7 @@ mod rule;
 
 pub use rule::{Endpoints, Rule, Sign, Table};
 
-use super::body::Facts;
+use super::body::{Facts, Flag};
 use super::verdict::EndpointKind;
 use http::HeaderMap;
 
@@ -165,10 +165,65 @@ pub(crate) fn decide(
     {
         return Some(rule);
     }
+    if !may_be_recognised(facts) {
+        return None;
+    }
     TABLES
         .iter()
         .filter(|other| table.is_none_or(|table| table.name != other.name) && other.recognises(headers, facts))
         .find_map(|other| other.decide(kind, status, headers, facts))
+}
+
+/// A set of two short keys, as bits; what is in it may be recognised, what is not cannot.
+struct Filter([u64; 4]);
+
+/// What the tables recognise their replies by.
+static FILTER: Filter = Filter::of(TABLES);
+
+impl Filter {
+    const fn of(tables: &[&Table]) -> Self {
+        let mut bits = [0; 4];
+        let mut table = 0;
+        while table < tables.len() {
+            let signs = tables[table].recognised_by;
+            let mut sign = 0;
+            while sign < signs.len() {
+                let place = match signs[sign] {
+                    Sign::Code(code) => Self::place(code.as_bytes(), code.len()),
+                    Sign::Begins(start) => Self::place(start.as_bytes(), 0),
+                    // Found by their own flag.
+                    Sign::Field(..) => {
+                        sign += 1;
+                        continue;
+                    }
+                    Sign::Between(..) | Sign::Says(_) | Sign::Status(_) | Sign::Under(..) => {
+                        panic!("a table is recognised by whole codes, beginnings and header fields")
+                    }
+                };
+                bits[place / 64] |= 1 << (place % 64);
+                sign += 1;
+            }
+            table += 1;
+        }
+        Self(bits)
+    }
+
+    /// A code's length and first letter; a beginning has no length.
+    const fn place(text: &[u8], length: usize) -> usize {
+        let first = if text.is_empty() { 0 } else { text[0].to_ascii_lowercase() as usize };
+        (length * 31 + first * 7) % 256
+    }
+
+    const fn holds(&self, place: usize) -> bool {
+        self.0[place / 64] & (1 << (place % 64)) != 0
+    }
+}
+
+fn may_be_recognised(facts: &Facts<'_>) -> bool {
+    facts.has(Flag::PRIVATE_FIELDS)
+        || facts.iter().any(|fact| {
+            FILTER.holds(Filter::place(fact.text, fact.text.len())) || FILTER.holds(Filter::place(fact.text, 0))
+        })
 }
 
 fn slug_of(name: &str) -> String {
