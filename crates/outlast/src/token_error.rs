@@ -1,7 +1,7 @@
 //! Why an ask for an access token is not answered with one.
 
 use outlast_core::store::StoreError;
-use outlast_core::{Cause, Code, GrantId, Timestamp, Trouble};
+use outlast_core::{Advice, Cause, Code, GrantId, Timestamp, Trouble};
 use std::fmt;
 use std::sync::Arc;
 
@@ -110,7 +110,13 @@ impl fmt::Display for TokenError {
                 if let Some(trouble) = trouble {
                     write!(f, " ({})", trouble.detail)?;
                 }
-                f.write_str("; the held credential is kept. Wait and try again; do not use another credential")
+                let mistake = self.code().advice() == Advice::FixConfig;
+                f.write_str("; the held credential is kept. ")?;
+                f.write_str(if mistake {
+                    "Stop until the configuration is mended; do not use another credential"
+                } else {
+                    "Wait and try again; do not use another credential"
+                })
             }
             Self::GrantUnknown { grant } => write!(f, "no grant named {grant:?} is configured; see: outlast status"),
             Self::Internal { detail } => write!(f, "{detail}; the held credentials are kept. Stop and report it"),
@@ -138,6 +144,30 @@ impl std::error::Error for TokenError {
         match self {
             Self::Store(error) => Some(error.as_ref()),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(code: Code) -> String {
+        let trouble = Trouble { code, at: Timestamp::from_secs(1), detail: "as the server said".to_owned() };
+        let grant = GrantId::parse("crm").unwrap();
+        TokenError::CoolingDown { grant, until: Timestamp::from_secs(2), trouble: Some(trouble) }.to_string()
+    }
+
+    #[test]
+    fn a_mistake_in_the_configuration_is_not_waited_out() {
+        assert!(text(Code::ClientMisconfigured).contains("Stop until the configuration is mended"));
+        assert!(text(Code::ServerUnreachable).contains("Wait and try again"));
+    }
+
+    #[test]
+    fn r24_every_text_says_not_to_use_another_credential() {
+        for code in [Code::ClientMisconfigured, Code::InDoubt, Code::ServerMisbehaved, Code::ServerUnreachable] {
+            assert!(text(code).ends_with("do not use another credential"), "{code}");
         }
     }
 }
