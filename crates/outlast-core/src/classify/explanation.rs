@@ -138,3 +138,37 @@ pub const fn code(verdict: &Verdict) -> Option<Code> {
         | Verdict::Unknown => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classify::{Quirks, classify};
+    use http::HeaderMap;
+
+    fn explained(kind: EndpointKind, status: u16, body: &str) -> Explanation {
+        explain(kind, &classify(kind, status, &HeaderMap::new(), body.as_bytes(), &Quirks::default()))
+    }
+
+    #[test]
+    fn a_dead_grant_is_explained_with_its_evidence_and_its_mend() {
+        let told = explained(EndpointKind::Token, 400, r#"{"error":"invalid_grant"}"#);
+        assert_eq!(told.why, "body error: invalid_grant");
+        assert!(told.person.contains("outlast login"), "{told:?}");
+        assert_eq!(told.code, Some(Code::NeedsUser));
+    }
+
+    #[test]
+    fn scopes_and_waits_are_named_where_the_reply_names_them() {
+        let told = explained(EndpointKind::Resource, 403, r#"{"error":"insufficient_scope","scope":"files.read"}"#);
+        assert!(told.person.contains("files.read"), "{told:?}");
+        let told = explained(EndpointKind::Resource, 429, r#"{"retry_after":17}"#);
+        assert_eq!(told.person, "Wait 17 seconds.");
+    }
+
+    #[test]
+    fn a_client_refused_at_a_resource_is_not_said_to_keep_the_grant_waiting() {
+        let token = explained(EndpointKind::Token, 400, r#"{"error":"invalid_client"}"#);
+        let resource = explained(EndpointKind::Resource, 401, r#"{"error":"invalid_client"}"#);
+        assert_ne!(token.outlast, resource.outlast);
+    }
+}
