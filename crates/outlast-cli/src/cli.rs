@@ -38,6 +38,8 @@ pub(crate) enum Verb {
     Headers(commands::headers::Arguments),
     /// Take over a token set from standard input or another tool's file
     Import(commands::import::Arguments),
+    /// List the authorization servers that are known by name, or tell one in full
+    Providers(commands::providers::Arguments),
     /// Run a program beside a sidecar that keeps its tokens alive
     Run(commands::run::Arguments),
     /// Run a strict authorization server and API on loopback, to try things against

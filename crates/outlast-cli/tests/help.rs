@@ -5,7 +5,7 @@ mod support;
 
 use support::Bed;
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "add",
     "completions",
     "demo",
@@ -13,6 +13,7 @@ const VERBS: [&str; 12] = [
     "explain",
     "headers",
     "import",
+    "providers",
     "run",
     "sandbox",
     "serve",

@@ -9,12 +9,14 @@ mod document;
 mod error;
 mod grant;
 mod nearest;
+mod preset;
 mod secret_source;
 
 pub use append::NewGrant;
 pub use document::parse_duration;
 pub use error::ConfigError;
 pub use grant::{ClientMethod, GrantEntry};
+pub use nearest::nearest;
 pub use secret_source::SecretSource;
 
 use document::{Document, Table, shown};

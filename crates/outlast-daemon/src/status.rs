@@ -1,6 +1,8 @@
 //! How a grant stands, for people and programs. No token is part of it.
 
-use outlast::{Cause, Code, Grant, GrantHandle, GrantSettings, Recovery, Renewal, Standing, Timestamp, grant_type};
+use outlast::{
+    Cause, Code, Grant, GrantHandle, GrantSettings, Recovery, Renewal, Standing, Timestamp, grant_type, provider,
+};
 use serde::{Deserialize, Serialize};
 
 /// How one grant stands. Moments are whole seconds since 1970-01-01T00:00:00Z.
@@ -22,6 +24,9 @@ pub struct GrantStatus {
     pub seconds_left: Option<u64>,
     /// When the grant itself ends, where known.
     pub grant_ends_at: Option<u64>,
+    /// Whether that is only reckoned from the provider's documented idle life: every renewal moves it.
+    #[serde(default)]
+    pub grant_ends_estimated: bool,
     /// When the last renewal succeeded.
     pub last_renewed_at: Option<u64>,
     /// When the next renewal is due.
@@ -59,6 +64,7 @@ impl GrantStatus {
     pub fn describe(settings: &GrantSettings, grant: &Grant, due_at: Option<Timestamp>, now: Timestamp) -> Self {
         let expires_at = grant.tokens.as_ref().and_then(|tokens| tokens.expires_at);
         let seen = see(settings, grant, now);
+        let estimate = if grant.ends_at.is_none() { idle_end(settings, grant) } else { None };
         let next = match grant.standing {
             Standing::CoolingDown { until } => Some(due_at.map_or(until, |due| due.max(until))),
             Standing::Parked { .. } => None,
@@ -72,7 +78,8 @@ impl GrantStatus {
             generation: grant.generation.0,
             access_token_expires_at: expires_at.map(Timestamp::as_secs),
             seconds_left: expires_at.map(|end| now.until(end).as_secs()),
-            grant_ends_at: grant.ends_at.map(Timestamp::as_secs),
+            grant_ends_at: grant.ends_at.or(estimate).map(Timestamp::as_secs),
+            grant_ends_estimated: estimate.is_some(),
             last_renewed_at: grant.renewed_at.map(Timestamp::as_secs),
             next_renewal_at: next.filter(|_| renewable(settings, grant)).map(Timestamp::as_secs),
             last_trouble: grant.trouble.as_ref().map(|trouble| TroubleStatus {
@@ -158,6 +165,16 @@ fn parked(settings: &GrantSettings, grant: &Grant, cause: Cause) -> Seen {
     Seen { standing: "parked", code: Some(cause.code()), detail: Some(cause.describe().to_owned()), what_to_do }
 }
 
+/// When a grant ends if it is not renewed, by the documents of its provider. A grant that also has an absolute life may
+/// end sooner, at a moment that the record does not tell (it keeps no login): nothing is said of it.
+fn idle_end(settings: &GrantSettings, grant: &Grant) -> Option<Timestamp> {
+    let preset = provider::find(&settings.quirks).or_else(|| provider::find_template(&settings.quirks))?;
+    let tokens = grant.tokens.as_ref().filter(|tokens| tokens.refresh.is_some())?;
+    let parked = matches!(grant.standing, Standing::Parked { .. });
+    let life = preset.idle_life.filter(|_| preset.absolute_life.is_none() && !parked)?;
+    Some(grant.renewed_at.unwrap_or(tokens.issued_at).plus(life))
+}
+
 fn renewable(settings: &GrantSettings, grant: &Grant) -> bool {
     let renewal = grant_type::find(&settings.grant_type).map(|row| row.strategy().renewal);
     match renewal {
@@ -218,6 +235,32 @@ mod tests {
         assert_eq!((seen.seconds_left, seen.access_token_expires_at), (Some(600), Some(1_000_600)));
         assert_eq!((seen.next_renewal_at, seen.renewal_required_soon), (Some(1_000_450), false));
         assert_eq!(seen.upstream.as_deref(), Some("https://api.example.com/"));
+    }
+
+    #[test]
+    fn the_end_of_a_grant_is_reckoned_from_its_last_renewal_where_only_an_idle_life_is_documented() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let of = |provider: &str, grant: &Grant| {
+            let settings = GrantSettings { quirks: provider.to_owned(), ..settings("refresh_token") };
+            let seen = GrantStatus::describe(&settings, grant, None, NOW);
+            (seen.grant_ends_at, seen.grant_ends_estimated)
+        };
+        let preset =
+            provider::all().into_iter().find(|preset| preset.idle_life.is_some() && preset.absolute_life.is_none());
+        let preset = preset.unwrap();
+        let life = preset.idle_life.unwrap();
+        let imported = grant(Some("r"), NOW);
+        assert_eq!(of(preset.name, &imported), (Some(NOW.plus(life).as_secs()), true));
+        let renewed = Grant { renewed_at: Some(NOW.plus(day)), ..imported.clone() };
+        assert_eq!(of(preset.name, &renewed), (Some(NOW.plus(day).plus(life).as_secs()), true));
+        let told = Grant { ends_at: Some(NOW.plus(day)), ..renewed.clone() };
+        assert_eq!(of(preset.name, &told), (Some(NOW.plus(day).as_secs()), false), "what the server said goes first");
+        let parked = Grant { standing: Standing::Parked { cause: Cause::LostRotation, since: NOW }, ..renewed };
+        assert_eq!(of(preset.name, &parked), (None, false));
+        assert_eq!(of(preset.name, &grant(None, NOW)), (None, false), "nothing to renew with");
+        assert_eq!(of("", &imported), (None, false), "nothing is known of the provider");
+        let both = provider::all().into_iter().find(|preset| preset.absolute_life.is_some()).unwrap();
+        assert_eq!(of(both.name, &imported), (None, false), "the login is not on record");
     }
 
     #[test]

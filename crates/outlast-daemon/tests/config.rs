@@ -107,7 +107,7 @@ fn unknown_keys_are_told_the_nearest_known_one_and_their_place() {
         (
             "[grant.crm]\nissuer = \"https://a.example\"\nwhatever = 1",
             "outlast.toml:3:1: unknown key `whatever` in [grant.crm]; known keys are client_auth, client_id, client_secret, \
-             grant_type, issuer, provider, resource, scope, token_endpoint, upstream",
+             grant_type, issuer, parameters, provider, resource, scope, token_endpoint, upstream",
         ),
     ];
     for (text, wanted) in table {
@@ -333,4 +333,105 @@ fn an_added_grant_leaves_the_rest_of_the_file_as_it_was() {
     let plain = NewGrant { client_secret: Some(SecretSource::Plain(Secret::new("CANARY"))), ..grant };
     let error = Config::add_grant_text("", "x", &plain, path).unwrap_err();
     assert!(!error.to_string().contains("CANARY"));
+}
+
+#[test]
+fn parameters_fill_in_the_addresses_of_a_provider() {
+    let text = "[grant.sso]\nprovider = \"okta\"\nparameters = { domain = \"example.okta.com\" }\n";
+    let sso = parse(text).unwrap().resolve_one("sso", &nothing).unwrap();
+    let Server::Known(provider) = sso.server else { panic!("a preset is known") };
+    assert_eq!(provider.token_endpoint, "https://example.okta.com/oauth2/v1/token");
+    assert_eq!(provider.issuer.as_deref(), Some("https://example.okta.com"));
+    assert_eq!(sso.quirks, "okta");
+    assert_eq!(sso.upstream.unwrap().to_string(), "https://example.okta.com/");
+}
+
+#[test]
+fn what_is_wrong_with_parameters_is_told_with_its_place_and_what_is_needed() {
+    let okta = |line: &str| format!("[grant.x]\nprovider = \"okta\"\n{line}\n");
+    let needs = "provider `okta` needs the parameter `domain`; set parameters = { domain = \"…\" }, where it is the \
+                 org's domain, such as example.okta.com";
+    let table = [
+        (okta(""), format!("outlast.toml:2:12: {needs}")),
+        (okta("parameters = {}"), format!("outlast.toml:3:14: {needs}")),
+        (
+            okta("parameters = { domian = \"a.example\" }"),
+            "outlast.toml:3:16: provider `okta` has no parameter `domian`; did you mean `domain`?".to_owned(),
+        ),
+        (
+            okta("parameters = { domain = \"a.example\", colour = \"x\" }"),
+            "outlast.toml:3:38: provider `okta` has no parameter `colour`; set parameters = { domain = \"…\" }".to_owned(),
+        ),
+        (
+            okta("parameters = { domain = \"a.example/evil?\" }"),
+            "outlast.toml:3:25: the parameter `domain` of provider `okta` does not fit; give the org's domain, such as \
+             example.okta.com (a host name such as login.example.com)"
+                .to_owned(),
+        ),
+        (
+            okta("parameters = { domain = 7 }"),
+            "outlast.toml:3:25: `domain` in `parameters` has the wrong type; give a string".to_owned(),
+        ),
+        (
+            okta("parameters = \"a.example\""),
+            "outlast.toml:3:14: `parameters` in [grant.x] has the wrong type; give a table".to_owned(),
+        ),
+        (
+            "[grant.x]\nprovider = \"github\"\nparameters = { domain = \"a.example\" }".to_owned(),
+            "outlast.toml:3:14: provider `github` has no parameters; remove `parameters`".to_owned(),
+        ),
+        (
+            format!("{PLAIN}parameters = {{ domain = \"a.example\" }}"),
+            "outlast.toml:4:14: [grant.crm] has `parameters` and names no provider; remove `parameters`, or name the \
+             server by `provider`"
+                .to_owned(),
+        ),
+        (
+            "[grant.x]\nprovider = \"okta-servr\"".to_owned(),
+            "outlast.toml:2:12: unknown provider `okta-servr`; did you mean `okta-server`?".to_owned(),
+        ),
+    ];
+    for (text, wanted) in table {
+        assert_eq!(complaint(&text), (Code::ConfigurationInvalid, wanted));
+    }
+}
+
+#[test]
+fn the_one_documented_upstream_of_a_provider_is_taken_unless_another_is_named() {
+    let upstream = |text: &str| {
+        let settings = parse(text).unwrap().resolve_one("x", &nothing).unwrap();
+        settings.upstream.map(|upstream| upstream.to_string())
+    };
+    let github = "[grant.x]\nprovider = \"github\"\n";
+    assert_eq!(upstream(github).as_deref(), Some("https://api.github.com/"));
+    let other = format!("{github}upstream = \"https://uploads.github.com\"");
+    assert_eq!(upstream(&other).as_deref(), Some("https://uploads.github.com/"));
+    for preset in outlast::provider::TABLE.iter().filter(|preset| preset.upstreams.len() != 1) {
+        let text = format!("[grant.x]\nprovider = \"{}\"\n", preset.name);
+        assert_eq!(upstream(&text), None, "{} documents {:?}", preset.name, preset.upstreams);
+    }
+    assert!(outlast::provider::TABLE.iter().any(|preset| preset.upstreams.len() > 1), "so the above says something");
+}
+
+#[test]
+fn the_table_that_is_shown_for_a_provider_is_read_once_it_is_filled_in() {
+    use outlast::provider::{self, Form};
+    for preset in provider::all() {
+        let mut text = provider::snippet(&preset)
+            .replace("env = \"…\"", "env = \"SECRET\"")
+            .replace("upstream = \"…\"", "upstream = \"https://api.example.com\"");
+        for parameter in preset.parameters {
+            let value = match parameter.form {
+                Form::Host => "login.example.com",
+                Form::Name => "example",
+                Form::OneOf(values) => values[0],
+            };
+            text = text.replace(&format!("{} = \"…\"", parameter.name), &format!("{} = \"{value}\"", parameter.name));
+        }
+        let read = parse(&text).and_then(|config| config.resolve_one(preset.name, &|_| Some("s".to_owned())));
+        let settings = read.unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert!(settings.upstream.is_some(), "{text}");
+        let Server::Known(provider) = settings.server else { panic!("a preset is known") };
+        assert!(!provider.token_endpoint.contains(['{', '…']), "{}", provider.token_endpoint);
+    }
 }

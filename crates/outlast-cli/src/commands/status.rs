@@ -156,7 +156,11 @@ fn row(status: &GrantStatus, now: Timestamp) -> Vec<String> {
         status.name.clone(),
         standing,
         left,
-        at(status.grant_ends_at),
+        if status.grant_ends_estimated {
+            format!("{} unless renewed", at(status.grant_ends_at))
+        } else {
+            at(status.grant_ends_at)
+        },
         at(status.last_renewed_at),
         at(status.next_renewal_at),
         trouble,

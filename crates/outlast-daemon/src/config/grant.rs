@@ -4,10 +4,11 @@ use super::ConfigError;
 use super::address;
 use super::document::{Located, Table, shown};
 use super::nearest::nearest;
+use super::preset;
 use super::secret_source::SecretSource;
 use http::Uri;
 use outlast::classify::Quirks;
-use outlast::{ClientAuth, Code, GrantId, GrantSettings, Provider, Secret, Server, grant_type, provider};
+use outlast::{ClientAuth, Code, GrantId, GrantSettings, Provider, Secret, Server, grant_type};
 
 /// The grant type that is meant where neither the configuration nor a preset says.
 const USUAL_OF_ISSUER: &str = "authorization_code";
@@ -19,6 +20,7 @@ const KEYS: &[&str] = &[
     "client_secret",
     "grant_type",
     "issuer",
+    "parameters",
     "provider",
     "resource",
     "scope",
@@ -69,7 +71,8 @@ pub struct GrantEntry {
     pub scope: Vec<String>,
     /// RFC 8707 resource indicator.
     pub resource: Option<String>,
-    /// The one origin, with an optional path prefix, that receives the token.
+    /// The one origin, with an optional path prefix, that receives the token: the configured one, else the
+    /// provider's if it documents exactly one.
     pub upstream: Option<Uri>,
     /// The provider whose documented error codes are consulted first; empty for none.
     pub quirks: String,
@@ -116,7 +119,7 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
     }
     let resource = table.text("resource")?;
     resource.iter().try_for_each(|resource| address::resource(document, resource))?;
-    let upstream = table.text("upstream")?;
+    let upstream = table.text("upstream")?.or(found.upstream);
     Ok(GrantEntry {
         id,
         grant_type,
@@ -147,18 +150,27 @@ struct Found {
     usual_grant_type: &'static str,
     with_secret: ClientMethod,
     quirks: String,
+    upstream: Option<Located<String>>,
+}
+
+impl Found {
+    /// A server of which nothing is known but its address.
+    fn unknown(server: Server, usual_grant_type: &'static str) -> Self {
+        Self { server, usual_grant_type, with_secret: ClientMethod::Basic, quirks: String::new(), upstream: None }
+    }
 }
 
 fn server(table: Table<'_>, span: &std::ops::Range<usize>) -> Result<Found, ConfigError> {
     let document = table.document;
     let named = (table.text("provider")?, table.text("issuer")?, table.text("token_endpoint")?);
+    if named.0.is_none() {
+        preset::refuse_parameters(table)?;
+    }
     match named {
-        (Some(name), None, None) => preset(table, &name),
+        (Some(name), None, None) => of_preset(table, &name),
         (None, Some(issuer), None) => {
             address::secure(document, "issuer", &issuer)?;
-            let server = Server::Issuer(issuer.value);
-            let with_secret = ClientMethod::Basic;
-            Ok(Found { server, usual_grant_type: USUAL_OF_ISSUER, with_secret, quirks: String::new() })
+            Ok(Found::unknown(Server::Issuer(issuer.value), USUAL_OF_ISSUER))
         }
         (None, None, Some(endpoint)) => {
             address::secure(document, "token_endpoint", &endpoint)?;
@@ -168,8 +180,7 @@ fn server(table: Table<'_>, span: &std::ops::Range<usize>) -> Result<Found, Conf
                 issuer: None,
                 quirks: Quirks::default(),
             });
-            let with_secret = ClientMethod::Basic;
-            Ok(Found { server, usual_grant_type: USUAL_OF_ENDPOINT, with_secret, quirks: String::new() })
+            Ok(Found::unknown(server, USUAL_OF_ENDPOINT))
         }
         (None, None, None) => {
             let detail = format!("{} names no authorization server", table.name);
@@ -182,21 +193,19 @@ fn server(table: Table<'_>, span: &std::ops::Range<usize>) -> Result<Found, Conf
     }
 }
 
-fn preset(table: Table<'_>, name: &Located<String>) -> Result<Found, ConfigError> {
-    let Some(preset) = provider::find(&name.value) else {
-        let known: Vec<&str> = provider::TABLE.iter().map(|preset| preset.name).collect();
-        let detail = format!("unknown provider `{}`", shown(&name.value));
-        let mend = match nearest(&name.value, &known) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("known are {}; any other is named by its issuer or token_endpoint", known.join(", ")),
-        };
-        return Err(table.document.error(&name.span, detail, mend));
+fn of_preset(table: Table<'_>, name: &Located<String>) -> Result<Found, ConfigError> {
+    let (preset, addresses) = preset::read(table, name)?;
+    // Where several are documented, which one is meant is not ours to guess.
+    let upstream = match <[String; 1]>::try_from(addresses.upstreams) {
+        Ok([only]) => Some(Located { value: only, span: name.span.clone() }),
+        Err(_) => None,
     };
     Ok(Found {
-        server: Server::Known(preset.provider()),
+        server: Server::Known(addresses.provider),
         usual_grant_type: preset.usual_grant_type,
         with_secret: ClientMethod::parse(preset.client_auth.as_str()).unwrap_or(ClientMethod::Basic),
         quirks: preset.name.to_owned(),
+        upstream,
     })
 }
 

@@ -3,7 +3,7 @@
 /// The known word nearest to `word`, if one is near enough to be a slip of the pen: at most a third
 /// of its letters differ, swapped neighbours counting once, or one is
 /// a part of the other.
-pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let wanted = word.to_ascii_lowercase().replace('-', "_");
     let near = |candidate: &&str, steps: usize| {
         let part = wanted.len() >= PART_LETTERS_MIN && (candidate.contains(&wanted) || wanted.contains(*candidate));

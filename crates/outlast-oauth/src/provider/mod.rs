@@ -9,7 +9,7 @@ pub mod generic;
 mod page;
 mod parameter;
 
-pub use page::{index, page};
+pub use page::{index, page, snippet};
 pub use parameter::{Addresses, Form, Parameter, ParameterError};
 
 use crate::client_authentication::ClientAuthMethod;

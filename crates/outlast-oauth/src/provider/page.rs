@@ -48,15 +48,38 @@ pub fn index(presets: &[Preset]) -> String {
     text
 }
 
+/// A `[grant.NAME]` table for `preset`; what stands as `…` in it is for its reader to fill in.
+pub fn snippet(preset: &Preset) -> String {
+    let mut text = format!("[grant.{}]\nprovider = \"{}\"\n", preset.name, preset.name);
+    if !preset.parameters.is_empty() {
+        let each: Vec<String> =
+            preset.parameters.iter().map(|parameter| format!("{} = \"…\"", parameter.name)).collect();
+        line(&mut text, &format!("parameters = {{ {} }}", each.join(", ")));
+    }
+    text.push_str("client_id = \"…\"\n");
+    // This one has no grant but its client's secret (RFC 6749 4.4).
+    if preset.usual_grant_type == "client_credentials" {
+        text.push_str("client_secret = { env = \"…\" }\n");
+    }
+    // The one that is documented is taken where none is named.
+    if preset.upstreams.len() != 1 {
+        text.push_str("upstream = \"…\"\n");
+    }
+    text
+}
+
 fn usage(preset: &Preset) -> String {
-    if preset.parameters.is_empty() {
-        return format!("```toml\n[grant.{}]\nprovider = \"{}\"\nclient_id = \"…\"\n```", preset.name, preset.name);
+    let mut text = format!("```toml\n{}```", snippet(preset));
+    if !preset.parameters.is_empty() {
+        text.push_str("\n\nIts addresses differ by customer. The parameters:\n\n");
+        let each = preset.parameters.iter();
+        let lines: Vec<String> =
+            each.map(|each| format!("- `{}`: {} ({})", each.name, each.meaning, each.form)).collect();
+        text.push_str(&lines.join("\n"));
     }
-    let mut text = format!("The addresses of `{}` differ by customer; they need:\n\n", preset.name);
-    for parameter in preset.parameters {
-        line(&mut text, &format!("- `{}`: {} ({})", parameter.name, parameter.meaning, parameter.form));
+    if let [only] = preset.upstreams {
+        text.push_str(&format!("\n\nIts `upstream` is `{only}` unless the configuration names another."));
     }
-    text.push_str("\nIn the configuration such a server is named by its `issuer` or its `token_endpoint`.");
     text
 }
 
