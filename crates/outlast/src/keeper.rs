@@ -56,6 +56,7 @@ pub(crate) struct NotFound {
 pub(crate) struct Entry {
     pub(crate) settings: GrantSettings,
     pub(crate) terms: Terms,
+    pub(crate) quirks: Quirks,
     pub(crate) grant_type: &'static dyn GrantType,
     pub(crate) lead: Lead,
     pub(crate) published: ArcSwapOption<Published>,
@@ -90,6 +91,7 @@ impl Keeper {
         let entry = |(settings, grant_type): (GrantSettings, &'static dyn GrantType)| {
             let entry = Entry {
                 terms: settings.terms(),
+                quirks: Quirks::for_provider(&settings.quirks),
                 lead: Lead::of(&settings.id),
                 grant_type,
                 published: ArcSwapOption::empty(),
@@ -271,7 +273,7 @@ impl Keeper {
                         let detail = "the authorization server's metadata did not arrive in time".to_owned();
                         Err(NotFound { code: Code::ServerUnreachable, detail })
                     })?;
-                    provider.quirks = Quirks::for_provider(&entry.settings.quirks);
+                    provider.quirks = entry.quirks;
                     Ok(provider)
                 }
             }
@@ -337,6 +339,11 @@ impl GrantHandle {
     /// What was said of it.
     pub fn settings(&self) -> &GrantSettings {
         &self.entry.settings
+    }
+
+    /// The habits of the grant's provider.
+    pub(crate) fn quirks(&self) -> &Quirks {
+        &self.entry.quirks
     }
 
     /// The keeper it belongs to.

@@ -61,6 +61,10 @@ struct World {
 }
 
 async fn world() -> World {
+    world_of("").await
+}
+
+async fn world_of(provider_name: &str) -> World {
     let server = StrictServer::new(Duration::from_secs(3600), Duration::from_millis(100));
     let clock = Arc::new(SimulatedClock::new());
     let provider = Provider { token_endpoint: "https://as.example/token".to_owned(), ..Provider::default() };
@@ -73,7 +77,7 @@ async fn world() -> World {
         scope: vec![],
         resource: None,
         upstream: None,
-        quirks: String::new(),
+        quirks: provider_name.to_owned(),
     };
     let keeper = Settings::in_memory()
         .endpoint(Arc::new(server.clone()))
@@ -249,4 +253,26 @@ async fn the_tower_layer_walks_the_same_way() {
     let response = service.oneshot(request(Method::POST, "payload")).await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(world.server.seen().requests, 1);
+}
+
+/// What Slack answers to a token that has run out: status 200 (docs.slack.dev, `auth.test`).
+fn slack_answer(request: &Request<outlast::middleware::ReplayBody<Full<Bytes>>>) -> Response<Full<Bytes>> {
+    let expired = request.headers()["authorization"] == "Bearer access-1";
+    let body = if expired { r#"{"ok":false,"error":"token_expired"}"# } else { r#"{"ok":true}"# };
+    Response::builder().header("content-type", "application/json; charset=utf-8").body(Full::from(body)).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn f51_an_error_on_200_is_looked_for_only_where_the_provider_is_known_for_it() {
+    for (provider, renewals) in [("slack", 1), ("", 0)] {
+        let world = world_of(provider).await;
+        let answer = |request| {
+            let answer = slack_answer(&request);
+            async move { Ok::<_, Infallible>(answer) }
+        };
+        let response = authorize(&world.handle, &Policy::default(), request(Method::GET, ""), answer).await.unwrap();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body == r#"{"ok":true}"#, renewals == 1, "{provider:?}");
+        assert_eq!(world.server.seen().requests, renewals, "{provider:?}");
+    }
 }

@@ -2,15 +2,15 @@
 
 use crate::keeper::GrantHandle;
 use crate::middleware::body::{Recorder, ReplayBody};
-use crate::middleware::peek::PeekedBody;
+use crate::middleware::peek::{PEEK_BYTES_MAX, PeekedBody};
 use crate::published::AccessToken;
 use crate::token_error::TokenError;
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Request, Response, request};
 use http_body::Body;
 use outlast_core::Code;
-use outlast_core::classify::{EndpointKind, Judgement, Quirks, classify};
+use outlast_core::classify::{EndpointKind, Evidence, Judgement, Quirks, classify};
 use outlast_core::plan::{Ask, By, Rejected};
 use outlast_core::replay::{BodyKept, may_replay};
 use std::fmt;
@@ -247,18 +247,34 @@ enum Lag<R: Body<Data = Bytes>> {
 /// Judges a response. Only refusals are looked into, and only as far as a bounded peek.
 async fn look<R: Body<Data = Bytes>>(handle: &GrantHandle, response: Response<R>) -> (Answered<R>, Option<Judgement>) {
     let mut response = response.map(PeekedBody::untouched);
-    if !worth_a_look(response.status()) {
-        return (response, None);
+    let quirks = handle.quirks();
+    let Some(bytes_max) = worth_a_look(&response, quirks) else { return (response, None) };
+    let body = response.body_mut().peek(bytes_max).await;
+    let judgement = classify(EndpointKind::Resource, response.status().as_u16(), response.headers(), &body, quirks);
+    if judgement.verdict.asks_for_renewal() {
+        let Evidence { place, found } = &judgement.evidence;
+        tracing::debug!(grant = %handle.id(), class = judgement.verdict.class(), place, found, "a resource refused a token");
     }
-    let body = response.body_mut().peek().await;
-    let quirks = Quirks::for_provider(&handle.settings().quirks);
-    let judgement = classify(EndpointKind::Resource, response.status().as_u16(), response.headers(), &body, &quirks);
     (response, Some(judgement))
 }
 
-/// Statuses by which resources are known to refuse a token.
-fn worth_a_look(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 400 | 401 | 403 | 407 | 419 | 440 | 498 | 499)
+/// How much of a response has to be seen before it can be judged; nothing for the rest.
+///
+/// These statuses are how resources are known to refuse a token. A success is believed, except
+/// where a provider is known to send errors with it, and then only in short JSON: a stream is
+/// never held back.
+fn worth_a_look<R: Body<Data = Bytes>>(response: &Answered<R>, quirks: &Quirks) -> Option<usize> {
+    match response.status().as_u16() {
+        400 | 401 | 403 | 407 | 419 | 440 | 498 | 499 => Some(PEEK_BYTES_MAX),
+        200..=299 => quirks.success_peek().filter(|bytes_max| {
+            let json = response
+                .headers()
+                .get(CONTENT_TYPE)
+                .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+            json && response.body().longest().is_none_or(|bytes| bytes <= *bytes_max as u64)
+        }),
+        _ => None,
+    }
 }
 
 fn marked<R: Body<Data = Bytes>>(mut response: Answered<R>, code: Code) -> Answered<R> {

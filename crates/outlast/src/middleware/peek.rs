@@ -27,15 +27,20 @@ impl<B: Body<Data = Bytes>> PeekedBody<B> {
         Self { seen: VecDeque::new(), failed: None, rest: Box::pin(body) }
     }
 
-    /// Reads up to [`PEEK_BYTES_MAX`] for at most [`PEEK_WAIT_MAX`], and returns what there was.
-    pub(crate) async fn peek(&mut self) -> Bytes {
+    /// How long the untouched body can be at most, where that is known.
+    pub(crate) fn longest(&self) -> Option<u64> {
+        self.rest.size_hint().upper()
+    }
+
+    /// Reads up to `bytes_max` for at most [`PEEK_WAIT_MAX`], and returns what there was.
+    pub(crate) async fn peek(&mut self, bytes_max: usize) -> Bytes {
         let mut text = BytesMut::new();
-        let _ = tokio::time::timeout(PEEK_WAIT_MAX, self.read(&mut text)).await;
+        let _ = tokio::time::timeout(PEEK_WAIT_MAX, self.read(&mut text, bytes_max)).await;
         text.freeze()
     }
 
-    async fn read(&mut self, text: &mut BytesMut) {
-        while text.len() < PEEK_BYTES_MAX {
+    async fn read(&mut self, text: &mut BytesMut, bytes_max: usize) {
+        while text.len() < bytes_max {
             match self.rest.as_mut().frame().await {
                 None => return,
                 Some(Err(error)) => {
@@ -44,7 +49,7 @@ impl<B: Body<Data = Bytes>> PeekedBody<B> {
                 }
                 Some(Ok(frame)) => {
                     if let Some(chunk) = frame.data_ref() {
-                        let wanted = chunk.len().min(PEEK_BYTES_MAX - text.len());
+                        let wanted = chunk.len().min(bytes_max - text.len());
                         text.extend_from_slice(&chunk[..wanted]);
                     }
                     self.seen.push_back(frame);
@@ -97,14 +102,14 @@ mod tests {
     async fn what_was_looked_at_still_arrives_and_only_once() {
         let frames = ["ab", "cd"].map(|chunk| Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(chunk))));
         let mut body = PeekedBody::untouched(StreamBody::new(futures_util::stream::iter(frames)));
-        assert_eq!(body.peek().await, "abcd");
+        assert_eq!(body.peek(PEEK_BYTES_MAX).await, "abcd");
         assert_eq!(body.collect().await.unwrap().to_bytes(), "abcd");
     }
 
     #[tokio::test]
     async fn the_look_ends_at_its_bound_and_the_body_does_not() {
         let mut body = PeekedBody::untouched(Full::from(vec![b'x'; PEEK_BYTES_MAX + 1]));
-        assert_eq!(body.peek().await.len(), PEEK_BYTES_MAX);
+        assert_eq!(body.peek(PEEK_BYTES_MAX).await.len(), PEEK_BYTES_MAX);
         assert_eq!(body.size_hint().exact(), Some(PEEK_BYTES_MAX as u64 + 1));
         assert_eq!(body.collect().await.unwrap().to_bytes().len(), PEEK_BYTES_MAX + 1);
     }
