@@ -82,7 +82,17 @@ impl Config {
         let file = std::fs::File::open(path).map_err(|cause| unreadable(&cause))?;
         let mode = file.metadata().map_err(|cause| unreadable(&cause))?.permissions().mode();
         let mut text = String::new();
-        file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|cause| unreadable(&cause))?;
+        // One more than allowed tells a file that is too large: a part of it would be another configuration.
+        let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|cause| unreadable(&cause))?;
+        if read as u64 > FILE_BYTES_MAX {
+            return Err(ConfigError {
+                code: Code::ConfigurationInvalid,
+                path: path.to_owned(),
+                place: None,
+                detail: "the configuration is larger than 1 MiB".to_owned(),
+                mend: "remove what is no configuration, or name the right file with OUTLAST_CONFIG".to_owned(),
+            });
+        }
         let config = Self::parse(&text, path)?;
         match config.plain_secret() {
             Some(span) if open_to_others(mode) => Err(Document { text: &text, path }.error(

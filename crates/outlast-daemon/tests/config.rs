@@ -32,6 +32,17 @@ fn file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
+fn a_file_that_is_too_large_is_refused_and_never_read_in_part() {
+    let comment = format!("# {}\n", "x".repeat(1024 * 1024));
+    for text in [format!("{comment}{PLAIN}"), format!("{PLAIN}{comment}")] {
+        let (_folder, path) = file(&text, 0o600);
+        let error = Config::load(&path).unwrap_err();
+        assert_eq!(error.code(), Code::ConfigurationInvalid);
+        assert!(error.to_string().contains("larger than 1 MiB"), "{error}");
+    }
+}
+
+#[test]
 fn a_full_grant_is_read_as_it_was_meant() {
     let text = r#"
         [grant.crm]
