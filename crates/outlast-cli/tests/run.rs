@@ -40,6 +40,27 @@ fn a_command_that_is_not_there_is_127_and_said() {
 }
 
 #[test]
+fn grants_whose_variables_are_the_same_are_refused_before_the_program_starts() {
+    let bed = Bed::new();
+    let two = |one: &str, other: &str| {
+        let (one, other) = (bed.grant(one), bed.grant(other));
+        let (table, _) = one.split_once("[proxy]").unwrap();
+        bed.configure(&format!("{table}{other}"));
+    };
+    two("crm-prod", "crm_prod");
+    let told = bed.run(&["run", "--", "echo", "started"]);
+    told.assert_failed(78, "configuration-invalid");
+    assert!(told.stderr.contains("OUTLAST_CRM_PROD_URL"), "{told:?}");
+    assert!(!told.stdout.contains("started"), "{told:?}");
+    let told = bed.run(&["run", "--grant", "crm-prod", "--", "true"]);
+    assert_eq!(told.code, 0, "{told:?}");
+    two("crm", "other");
+    let told = bed.run(&["run", "--grant", "crm=SAME", "--grant", "other=SAME", "--", "true"]);
+    told.assert_failed(78, "configuration-invalid");
+    assert!(told.stderr.contains("SAME"), "{told:?}");
+}
+
+#[test]
 fn signals_reach_the_child_and_its_answer_comes_back() {
     let bed = Bed::new();
     bed.import("crm");

@@ -12,7 +12,7 @@ use outlast_daemon::config::SecretSource;
 use outlast_daemon::token_file::TokenFiles;
 use rustix::process::{Pid, Signal, kill_process};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -64,6 +64,7 @@ pub(crate) fn run(arguments: Arguments) -> Done {
     names.dedup();
     let settings = context.resolve(&names)?;
     let wanted: Vec<Wanted> = settings.iter().map(|grant| wanted(&grant.id, &named)).collect::<Result<_, _>>()?;
+    no_clash(&wanted)?;
     let keeper = context.keeper(settings)?;
     let hold = arguments.hold.unwrap_or(context.config.proxy().hold);
     process::block_on_all(async {
@@ -99,6 +100,22 @@ fn wanted(id: &GrantId, named: &[(String, Option<String>)]) -> Result<Wanted, Fa
     }
     Err(Fault::new(Code::ConfigurationInvalid, format!("{variable:?} is no name of an environment variable"))
         .mend("use letters, digits and '_', such as --grant crm=CRM_TOKEN_FILE"))
+}
+
+/// Two grants with one variable: the program would use the one and mean the other.
+fn no_clash(wanted: &[Wanted]) -> Result<(), Fault> {
+    let (mut addresses, mut files) = (BTreeMap::new(), BTreeMap::new());
+    for Wanted { id, variable } in wanted {
+        let address = format!("OUTLAST_{}_URL", words::variable_part(id.as_str()));
+        let earlier = addresses.insert(address.clone(), id).map(|earlier| (earlier, address));
+        let earlier = earlier.or_else(|| files.insert(variable, id).map(|earlier| (earlier, variable.clone())));
+        if let Some((earlier, name)) = earlier {
+            let text = format!("grants {earlier} and {id} would share the environment variable {name}");
+            return Err(Fault::new(Code::ConfigurationInvalid, text)
+                .mend("name one of them with --grant, or rename the other in the configuration"));
+        }
+    }
+    Ok(())
 }
 
 async fn token_files(keeper: &Keeper, folder: &PrivateFolder, wanted: &[Wanted]) -> Result<TokenFiles, Fault> {
