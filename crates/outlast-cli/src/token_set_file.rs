@@ -162,7 +162,8 @@ fn moment(value: &Value) -> Option<Timestamp> {
 }
 
 fn rfc3339(text: &str) -> Option<Timestamp> {
-    let moment: jiff::Timestamp = text.parse().ok()?;
+    // Without a zone, as some languages write it by themselves, it is taken for UTC.
+    let moment: jiff::Timestamp = text.parse().or_else(|_| format!("{text}Z").parse()).ok()?;
     u64::try_from(moment.as_millisecond()).ok().map(Timestamp::from_millis)
 }
 

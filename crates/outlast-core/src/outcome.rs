@@ -42,12 +42,20 @@ fn judge_reply(reply: &Reply, quirks: &Quirks) -> Outcome {
             408 | 500 | 502 | 503 | 504,
             Verdict::Transient { retry_after: None } | Verdict::Unknown | Verdict::NotAuth,
         ) => Outcome::InDoubt { detail: format!("the server answered {}", reply.status) },
-        // A success that holds no token and no error: a page of a portal, or an empty body (F34).
+        // A success that holds neither token nor error came from the server, which then did rotate,
+        // unless it is a page: those come from portals on the way, which carried nothing out (F34).
+        (200..=299, Verdict::NotAuth | Verdict::Unknown) if !is_page(reply) => {
+            Outcome::InDoubt { detail: "the server's success holds no token that can be read".to_owned() }
+        }
         (200..=299, Verdict::NotAuth | Verdict::Unknown) => {
             Outcome::Refused(Verdict::Transient { retry_after: None }, judgement.evidence)
         }
         (_, verdict) => Outcome::Refused(verdict, judgement.evidence),
     }
+}
+
+fn is_page(reply: &Reply) -> bool {
+    reply.body.trim_ascii_start().starts_with(b"<")
 }
 
 /// A fault in words.
@@ -59,5 +67,34 @@ pub fn describe(fault: Fault) -> &'static str {
         Fault::Timeout => "no answer arrived in time",
         Fault::Tls => "no secure connection could be agreed on",
         Fault::TooLarge => "the answer was larger than 256 KiB",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(status: u16, body: &str) -> Outcome {
+        let reply = Reply { status, body: body.as_bytes().to_vec(), ..Reply::default() };
+        judge(&Answer::Complete(reply), &Quirks::default())
+    }
+
+    #[test]
+    fn f34_a_success_without_a_token_is_in_doubt_unless_it_is_a_page() {
+        for body in ["", "{}", "null", r#"{"access_token":"cut"#, "ok"] {
+            assert!(matches!(judged(200, body), Outcome::InDoubt { .. }), "{body:?}");
+        }
+        for body in ["<html>sign in to the network</html>", "\n <!DOCTYPE html>"] {
+            assert!(matches!(judged(200, body), Outcome::Refused(Verdict::Transient { .. }, _)), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn f32_a_server_that_breaks_is_in_doubt_and_one_that_says_wait_is_not() {
+        for status in [408, 500, 502, 503, 504] {
+            assert!(matches!(judged(status, ""), Outcome::InDoubt { .. }), "{status}");
+        }
+        let body = r#"{"error":"temporarily_unavailable"}"#;
+        assert!(matches!(judged(400, body), Outcome::Refused(Verdict::Transient { .. }, _)));
     }
 }

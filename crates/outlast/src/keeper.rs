@@ -363,12 +363,23 @@ impl GrantHandle {
     /// An access token that meets `ask`. Answers at once while the held one is good; otherwise
     /// waits at most [`PATIENCE`] for one renewal that all callers share.
     pub async fn access_token(&self, ask: Ask) -> Result<AccessToken, TokenError> {
+        self.access_token_past_obstacles(ask, PATIENCE).await
+    }
+
+    /// The same, with a wait of at most `obstacles` for a pause that stands in the way of a
+    /// renewal; the renewal itself is waited for as long as ever.
+    pub(crate) async fn access_token_past_obstacles(
+        &self,
+        ask: Ask,
+        obstacles: Duration,
+    ) -> Result<AccessToken, TokenError> {
         if ask == Ask::default()
             && let Some(token) = self.fresh()
         {
             return Ok(token.to_owned());
         }
-        let deadline = self.keeper.now().plus(PATIENCE);
+        let began = self.keeper.now();
+        let (deadline, obstacles_end) = (began.plus(PATIENCE), began.plus(obstacles.min(PATIENCE)));
         let mut known = self.entry.published.load_full();
         loop {
             let record = match known.take() {
@@ -387,7 +398,7 @@ impl GrantHandle {
                     // Another process may have renewed or revived it since: look before giving up.
                     let latest = self.keeper.reload(&self.entry).await?;
                     if Arc::ptr_eq(&latest, &record) {
-                        self.meet(obstacle, &record.grant, ask, deadline).await?;
+                        self.meet(obstacle, &record.grant, ask, obstacles_end).await?;
                     }
                 }
             }

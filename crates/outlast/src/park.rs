@@ -3,7 +3,7 @@
 use crate::keeper::GrantHandle;
 use crate::published::AccessToken;
 use crate::token_error::TokenError;
-use outlast_core::Ask;
+use outlast_core::{Advice, Ask};
 use std::time::Duration;
 
 /// How often the store is looked at for a login in another process.
@@ -16,7 +16,8 @@ impl GrantHandle {
     pub async fn access_token_within(&self, ask: Ask, hold: Duration) -> Result<AccessToken, TokenError> {
         let deadline = self.keeper().clock().now().plus(hold);
         loop {
-            let error = match self.access_token(ask).await {
+            let left = self.keeper().clock().now().until(deadline);
+            let error = match self.access_token_past_obstacles(ask, left).await {
                 Err(error) if passes(&error) => error,
                 settled => return settled,
             };
@@ -32,7 +33,9 @@ impl GrantHandle {
 /// Whether an error can pass while somebody waits.
 fn passes(error: &TokenError) -> bool {
     match error {
-        TokenError::CoolingDown { .. } | TokenError::NeedsUser { .. } | TokenError::TimedOut { .. } => true,
+        // A mistake in the configuration does not.
+        TokenError::CoolingDown { .. } => error.code().advice() != Advice::FixConfig,
+        TokenError::NeedsUser { .. } | TokenError::TimedOut { .. } => true,
         TokenError::AuthorizationServerChanged { .. }
         | TokenError::GrantUnknown { .. }
         | TokenError::Internal { .. }

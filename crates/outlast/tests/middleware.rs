@@ -1,5 +1,6 @@
 //! The 401 path, as a scripted table: what the resource says, what it sees, what the caller gets.
 #![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::disallowed_methods, reason = "simulated time is the runtime's time")]
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -274,5 +275,22 @@ async fn f51_an_error_on_200_is_looked_for_only_where_the_provider_is_known_for_
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body == r#"{"ok":true}"#, renewals == 1, "{provider:?}");
         assert_eq!(world.server.seen().requests, renewals, "{provider:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r24_a_refusal_that_cannot_be_mended_now_is_no_bare_401_and_keeps_to_the_hold() {
+    for trick in [Trick::Status(503), Trick::Unreachable, Trick::Refuse("invalid_client")] {
+        let world = world().await;
+        world.resource.accepts(&["access-1"]);
+        world.send(request(Method::GET, "")).await;
+        world.resource.accepts(&["access-2"]);
+        world.server.play(std::iter::repeat_n(trick, 100));
+        let before = tokio::time::Instant::now();
+        let policy = Policy { hold: Duration::from_secs(1), ..Policy::default() };
+        let send = |request| world.resource.answer(request);
+        let answered = authorize(&world.handle, &policy, request(Method::GET, ""), send).await;
+        assert!(matches!(answered, Err(AuthorizeError::Token(_))), "{trick:?}");
+        assert!(before.elapsed() < Duration::from_secs(3), "{trick:?}: {:?}", before.elapsed());
     }
 }

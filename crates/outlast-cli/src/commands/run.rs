@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: Arguments) -> Done {
     let hold = arguments.hold.unwrap_or(context.config.proxy().hold);
     process::block_on_all(async {
         let folder = PrivateFolder::create("run")?;
-        let sidecar = LocalSidecar::for_child(&context, &keeper, folder.path(), &ids(&wanted), hold).await?;
+        let sidecar = LocalSidecar::start(keeper.clone(), folder.path(), hold).await?;
         let files = token_files(&keeper, &folder, &wanted).await?;
         let mut command = prepared(&arguments.command, &context);
         describe(&mut command, &sidecar, &files, &wanted);

@@ -158,9 +158,11 @@ impl<S> Walk<'_, S> {
         match self.handle.access_token_within(ask, self.policy.hold).await {
             Ok(_) if !self.may_replay() => Ok(marked(refusal, Code::NotReplayed)),
             Ok(renewed) => self.replay(renewed).await,
-            // The person is needed: a bare 401 would send the client looking for another credential.
-            Err(error @ TokenError::NeedsUser { .. }) => Err(AuthorizeError::Token(error)),
-            Err(error) => Ok(marked(refusal, error.code())),
+            // It is the resource that refuses what was renewed: its own answer says most.
+            Err(error @ TokenError::RejectedAfterRenewal { .. }) => Ok(marked(refusal, error.code())),
+            // R24: that there is no other token now is ours to tell. A bare 401 would send the client
+            // looking for another credential.
+            Err(error) => Err(AuthorizeError::Token(error)),
         }
     }
 
