@@ -298,8 +298,7 @@ impl Keeper {
 }
 
 fn not_found(missing: NotFound) -> Outcome {
-    let NotFound { code, detail } = missing;
-    let found = format!("{code}: {detail}");
+    let NotFound { code, detail: found } = missing;
     match code {
         Code::InsecureAddress => Outcome::Unsent(Fault::Insecure),
         Code::MetadataInvalid => {

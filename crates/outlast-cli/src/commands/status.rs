@@ -148,9 +148,11 @@ fn row(status: &GrantStatus, now: Timestamp) -> Vec<String> {
         || output::NOTHING.to_owned(),
         |trouble| format!("{}, {} ({})", trouble.code, at(Some(trouble.at)), trouble.detail),
     );
+    // Said once: what the last trouble tells in full is not told by the standing as well.
+    let told = status.last_trouble.as_ref().map(|trouble| trouble.detail.as_str());
     let standing = match &status.detail {
-        Some(detail) => format!("{}: {detail}", status.standing),
-        None => status.standing.clone(),
+        Some(detail) if told != Some(detail) => format!("{}: {detail}", status.standing),
+        Some(_) | None => status.standing.clone(),
     };
     vec![
         status.name.clone(),
