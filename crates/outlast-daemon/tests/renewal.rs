@@ -107,7 +107,7 @@ async fn a_request_that_meets_an_expired_token_and_a_short_outage_waits_and_succ
     let long_ago = SystemClock::new().now().minus(Duration::from_secs(3600));
     keeper.grant(&id("crm")).unwrap().import(TokenSet::first(response, long_ago)).await.unwrap();
     sandbox.fault(outlast_sandbox::Fault::Unavailable, outlast_sandbox::Lasting::Times(1));
-    let sidecar = sidecar(&keeper, Duration::ZERO, None).await;
+    let sidecar = sidecar(&keeper, Duration::from_secs(10), None).await;
     let answer = get(&sidecar, "/crm/api/whoami").await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let counters = sandbox.counters();
