@@ -71,18 +71,6 @@ pub(crate) fn exit_code(code: Code) -> u8 {
     }
 }
 
-/// The advice as a word for programs.
-pub(crate) fn advice_word(advice: Advice) -> &'static str {
-    match advice {
-        Advice::AskUser => "ask-user",
-        Advice::Decide => "decide",
-        Advice::FixConfig => "fix-config",
-        Advice::ReportBug => "report-bug",
-        Advice::Retry => "retry",
-        Advice::Wait => "wait",
-    }
-}
-
 /// What to do about a failure of this kind, where nothing more is known. Never points to another
 /// credential: agents read this as an instruction.
 pub(crate) fn what_to_do(code: Code) -> &'static str {

@@ -1,6 +1,6 @@
 //! Stdout is data, stderr is talk. The only file that writes to either.
 
-use crate::exit::{Fault, advice_word};
+use crate::exit::Fault;
 use comfy_table::{ContentArrangement, Table, presets};
 use outlast::Code;
 use std::io::{self, IsTerminal, Write};
@@ -58,7 +58,7 @@ pub(crate) fn fault(fault: &Fault, as_json: bool) {
         let object = serde_json::json!({
             "code": fault.code.as_str(),
             "text": fault.text,
-            "advice": advice_word(fault.code.advice()),
+            "advice": fault.code.advice().as_str(),
             "what_to_do": fault.what_to_do(),
             "retry_at": retry_at,
             "exit_code": fault.exit_code(),

@@ -20,6 +20,20 @@ pub enum Advice {
     Wait,
 }
 
+impl Advice {
+    /// A stable word for programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AskUser => "ask-user",
+            Self::Decide => "decide",
+            Self::FixConfig => "fix-config",
+            Self::ReportBug => "report-bug",
+            Self::Retry => "retry",
+            Self::Wait => "wait",
+        }
+    }
+}
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $advice:ident;)*) => {
         /// A stable name for each failure, used in logs, metrics, HTTP fields, the command line and

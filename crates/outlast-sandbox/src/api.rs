@@ -102,7 +102,7 @@ async fn resource(shared: &Shared, caller: Caller, request: Request<Incoming>) -
         ("stream", "") if get => stream(request.uri()),
         ("upload", "") if send => upload(request).await,
         ("whoami", "") if get => whoami(shared, &caller),
-        ("work", step) => work(shared, step, request).await,
+        ("step", step) => work(shared, step, request).await,
         ("big" | "charge" | "stream" | "upload" | "whoami", "") => {
             body::json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "method_not_allowed" }))
         }

@@ -34,7 +34,7 @@ pub struct Counters {
     pub api_by_status: BTreeMap<u16, u64>,
     /// Side effects carried out by `POST /api/charge`; an honoured `Idempotency-Key` adds none.
     pub charges: u64,
-    /// Calls of `/api/work/{n}` that were carried out.
+    /// Calls of `/api/step/{n}` that were carried out.
     pub work_calls: u64,
     /// Different steps among these.
     pub work_steps: u64,

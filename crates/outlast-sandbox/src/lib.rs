@@ -18,7 +18,7 @@
 //! | issuer | `POST /faults` | one fault or act, see [`Order`] |
 //! | api | `ANY /api/echo` | the request as it arrived; the credential is counted, never repeated |
 //! | api | `GET /api/whoami` | subject, family and the seconds the token has left |
-//! | api | `ANY /api/work/{n}` | an idempotent step of work |
+//! | api | `ANY /api/step/{n}` | an idempotent step of work |
 //! | api | `POST /api/charge` | a counted side effect; an `Idempotency-Key` is honoured |
 //! | api | `GET /api/stream?events=&interval_ms=` | server-sent events |
 //! | api | `GET /api/big?bytes=` | a large answer |

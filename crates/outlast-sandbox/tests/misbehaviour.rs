@@ -150,7 +150,7 @@ async fn minted_tokens_work_and_the_counters_tell_what_happened_without_any_toke
     let sandbox = strict().await;
     let minted = send(sandbox.issuer(), "POST /mint", b"").await.unwrap().json();
     let refreshed = refresh(&sandbox, minted["refresh_token"].as_str().unwrap()).await.unwrap().json();
-    api(&sandbox, refreshed["access_token"].as_str().unwrap(), "GET /api/work/3", b"").await;
+    api(&sandbox, refreshed["access_token"].as_str().unwrap(), "GET /api/step/3", b"").await;
     token(&sandbox, &format!("grant_type=client_credentials&{CLIENT}")).await.unwrap();
     let told = send(sandbox.issuer(), "GET /counters", b"").await.unwrap();
     let counters: Value = told.json();

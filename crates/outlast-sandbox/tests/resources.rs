@@ -10,14 +10,14 @@ use speak::{api, strict};
 async fn a_step_of_work_gives_the_same_result_each_time_and_counts_the_calls() {
     let sandbox = strict().await;
     let access = sandbox.issue().access;
-    let first = api(&sandbox, &access, "POST /api/work/7", b"").await.json();
-    let again = api(&sandbox, &access, "GET /api/work/7", b"").await.json();
-    let other = api(&sandbox, &access, "GET /api/work/8", b"").await.json();
+    let first = api(&sandbox, &access, "POST /api/step/7", b"").await.json();
+    let again = api(&sandbox, &access, "GET /api/step/7", b"").await.json();
+    let other = api(&sandbox, &access, "GET /api/step/8", b"").await.json();
     assert_eq!(first["result"], again["result"]);
     assert_ne!(first["result"], other["result"]);
     assert_eq!((first["calls"].as_u64(), again["calls"].as_u64()), (Some(1), Some(2)));
     assert_eq!((sandbox.counters().work_calls, sandbox.counters().work_steps), (3, 2));
-    assert_eq!(api(&sandbox, &access, "GET /api/work/seven", b"").await.status, 404);
+    assert_eq!(api(&sandbox, &access, "GET /api/step/seven", b"").await.status, 404);
 }
 
 #[tokio::test]

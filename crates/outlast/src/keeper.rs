@@ -13,7 +13,7 @@ use outlast_core::plan::{By, plan};
 use outlast_core::settle::{begin, settle};
 use outlast_core::strategy::{GrantType, Redemption};
 use outlast_core::token::TokenSet;
-use outlast_core::wire::{Answer, Fault, Provider, TokenEndpoint};
+use outlast_core::wire::{Fault, Provider, TokenEndpoint};
 use outlast_core::{
     Ask, Clock, Code, Generation, Grant, GrantId, Lease, Outcome, Plan, Standing, StoreError, Terms, Timestamp,
     TokenStore,
@@ -247,7 +247,10 @@ impl Keeper {
                 judge(&self.0.parts.endpoint.send(lease, &request).await, &provider.quirks)
             }
             // Plan asks for no renewal that cannot be written; a row that says otherwise is ours to mend.
-            Ok(Redemption::Run { .. }) | Err(_) => judge(&Answer::Unsent(Fault::Connect), &provider.quirks),
+            Ok(Redemption::Run { .. }) | Err(_) => {
+                let found = "no renewal can be written for this grant".to_owned();
+                Outcome::Refused(Verdict::ClientMisconfigured, Evidence { place: "grant type", found })
+            }
         }
     }
 

@@ -125,7 +125,7 @@ impl Worker {
         self.tally.calls.fetch_add(1, Ordering::Relaxed);
         let request = Request::builder()
             .method(Method::GET)
-            .uri(format!("{}/api/work/{step}", self.base))
+            .uri(format!("{}/api/step/{step}", self.base))
             .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
             .body(Full::default())
             .ok()?;

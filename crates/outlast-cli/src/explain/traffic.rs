@@ -232,7 +232,7 @@ mod tests {
             ("https://jane:pw@api.example.com/v1/users?token=x#y", "api.example.com/v1/users"),
             ("http://127.0.0.1:8080/a", "127.0.0.1:8080/a"),
             ("https://api.example.com/bot12:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/me", "api.example.com/…/me"),
-            ("https://hooks.example.com/services/XXXXabcdXXXXabcdXXXXabcd", "hooks.example.com/services/…"),
+            ("https://hooks.example.com/services/T01ABCDEF2gHiJkLmNoPqRsT", "hooks.example.com/services/…"),
             ("https://a.example/reset/eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.x/now", "a.example/reset/…/now"),
             ("https://a.example/u/jane%40b.example", "a.example/u/jane%40b.example"),
         ];

@@ -5,7 +5,7 @@ use crate::proxy::{AnswerBody, retry_after, status, whole_seconds};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
 use outlast::middleware::OUTLAST_CODE;
-use outlast::{Advice, Code, Timestamp, TokenError};
+use outlast::{Code, Timestamp, TokenError};
 use serde_json::json;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Problem {
             "title": self.code.as_str(),
             "status": self.status.as_u16(),
             "code": self.code.as_str(),
-            "advice": advice(self.code.advice()),
+            "advice": self.code.advice().as_str(),
             "detail": self.detail,
             "retry_after": seconds,
         });
@@ -55,16 +55,5 @@ impl Problem {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
-    }
-}
-
-fn advice(advice: Advice) -> &'static str {
-    match advice {
-        Advice::AskUser => "ask-user",
-        Advice::Decide => "decide",
-        Advice::FixConfig => "fix-config",
-        Advice::ReportBug => "report-bug",
-        Advice::Retry => "retry",
-        Advice::Wait => "wait",
     }
 }

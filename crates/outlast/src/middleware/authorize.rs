@@ -139,13 +139,10 @@ impl<S> Walk<'_, S> {
         F: Future<Output = Result<Response<R>, E>>,
         S: Fn(Request<ReplayBody<B>>) -> F,
     {
-        let (mut refusal, judgement) = look(self.handle, response).await;
-        if !judgement.is_some_and(|judgement| judgement.verdict.asks_for_renewal()) {
-            if refusal.status().is_success() {
-                token.mark_accepted();
-            }
-            return Ok(refusal);
-        }
+        let mut refusal = match look(self.handle, &token, response).await {
+            Look::Passed(response) => return Ok(response),
+            Look::Refused(refusal) => refusal,
+        };
         let mut token = token;
         if self.may_lag(&token) {
             match self.wait_out_lag(token, refusal).await? {
@@ -185,19 +182,17 @@ impl<S> Walk<'_, S> {
         S: Fn(Request<ReplayBody<B>>) -> F,
     {
         let response = self.again(&token).await?;
-        let (response, judgement) = look(self.handle, response).await;
-        let refused = judgement.is_some_and(|judgement| judgement.verdict.asks_for_renewal());
-        let lagging = refused && self.may_lag(&token);
-        if lagging {
-            return Ok(match self.wait_out_lag(token, response).await? {
-                Lag::Over(response) => response,
-                Lag::Refused(_, refusal) => marked(refusal, Code::RejectedAfterRenewal),
-            });
+        let refusal = match look(self.handle, &token, response).await {
+            Look::Passed(response) => return Ok(response),
+            Look::Refused(refusal) => refusal,
+        };
+        if !self.may_lag(&token) {
+            return Ok(marked(refusal, Code::RejectedAfterRenewal));
         }
-        if response.status().is_success() {
-            token.mark_accepted();
-        }
-        Ok(if refused { marked(response, Code::RejectedAfterRenewal) } else { response })
+        Ok(match self.wait_out_lag(token, refusal).await? {
+            Lag::Over(response) => response,
+            Lag::Refused(_, refusal) => marked(refusal, Code::RejectedAfterRenewal),
+        })
     }
 
     async fn again<B, R, E, F>(&self, token: &AccessToken) -> Result<Response<R>, AuthorizeError<E>>
@@ -228,14 +223,10 @@ impl<S> Walk<'_, S> {
                 token = current;
             }
             let response = self.again(&token).await?;
-            let (response, judgement) = look(self.handle, response).await;
-            if !judgement.is_some_and(|judgement| judgement.verdict.asks_for_renewal()) {
-                if response.status().is_success() {
-                    token.mark_accepted();
-                }
-                return Ok(Lag::Over(response));
+            match look(self.handle, &token, response).await {
+                Look::Passed(response) => return Ok(Lag::Over(response)),
+                Look::Refused(response) => refusal = response,
             }
-            refusal = response;
         }
         Ok(Lag::Refused(token, refusal))
     }
@@ -246,18 +237,33 @@ enum Lag<R: Body<Data = Bytes>> {
     Refused(AccessToken, Answered<R>),
 }
 
-/// Judges a response. Only refusals are looked into, and only as far as a bounded peek.
-async fn look<R: Body<Data = Bytes>>(handle: &GrantHandle, response: Response<R>) -> (Answered<R>, Option<Judgement>) {
+/// What a response says of the token it was asked for with.
+enum Look<R: Body<Data = Bytes>> {
+    /// Nothing that a renewal would mend.
+    Passed(Answered<R>),
+    /// It is refused.
+    Refused(Answered<R>),
+}
+
+/// Judges a response, and notes when the token was taken. Only refusals are looked into, and only
+/// as far as a bounded peek.
+async fn look<R: Body<Data = Bytes>>(handle: &GrantHandle, token: &AccessToken, response: Response<R>) -> Look<R> {
     let mut response = response.map(PeekedBody::untouched);
-    let quirks = handle.quirks();
-    let Some(bytes_max) = worth_a_look(&response, quirks) else { return (response, None) };
-    let body = response.body_mut().peek(bytes_max).await;
-    let judgement = classify(EndpointKind::Resource, response.status().as_u16(), response.headers(), &body, quirks);
-    if judgement.verdict.asks_for_renewal() {
-        let Evidence { place, found } = &judgement.evidence;
-        tracing::debug!(grant = %handle.id(), class = judgement.verdict.class(), place, found, "a resource refused a token");
+    if let Some(bytes_max) = worth_a_look(&response, handle.quirks()) {
+        let body = response.body_mut().peek(bytes_max).await;
+        let (status, headers) = (response.status().as_u16(), response.headers());
+        let Judgement { verdict, evidence, .. } =
+            classify(EndpointKind::Resource, status, headers, &body, handle.quirks());
+        if verdict.asks_for_renewal() {
+            let Evidence { place, found } = &evidence;
+            tracing::debug!(grant = %handle.id(), class = verdict.class(), place, found, "a resource refused a token");
+            return Look::Refused(response);
+        }
     }
-    (response, Some(judgement))
+    if response.status().is_success() {
+        token.mark_accepted();
+    }
+    Look::Passed(response)
 }
 
 /// How much of a response has to be seen before it can be judged; nothing for the rest.
