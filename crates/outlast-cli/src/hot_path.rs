@@ -53,6 +53,6 @@ fn from_sidecar(places: &Places, entry: &GrantEntry) -> Option<Secret> {
 fn servable(entry: &GrantEntry, grant: Grant) -> Option<Secret> {
     let same_server = grant.authorization_server == entry.server.identity();
     let tokens = grant.tokens.filter(|_| same_server && grant.standing == Standing::Live)?;
-    let fresh = freshness(&tokens, Lead::of(&entry.id), ask::now()) == Freshness::Fresh;
+    let fresh = freshness(&tokens, Lead::of(&entry.id).at_most(entry.renew_within), ask::now()) == Freshness::Fresh;
     (fresh && !tokens.access.is_empty()).then_some(tokens.access)
 }

@@ -18,17 +18,30 @@ const DEMAND_PERMILLE_UNMET: u64 = 500;
 /// 70 and 80 per cent, so that grants made together are not renewed together; never a fixed
 /// margin, for a margin that suits an hour exceeds the whole life of a short token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lead(u64);
+pub struct Lead {
+    permille: u64,
+    at_most: Option<Duration>,
+}
 
 impl Lead {
     /// The share of this grant.
     pub fn of(id: &GrantId) -> Self {
-        Self(DUE_PERMILLE - JITTER_PERMILLE + hash(id.as_str().as_bytes()) % (2 * JITTER_PERMILLE + 1))
+        let permille = DUE_PERMILLE - JITTER_PERMILLE + hash(id.as_str().as_bytes()) % (2 * JITTER_PERMILLE + 1);
+        Self { permille, at_most: None }
     }
 
-    /// When this token set is due; never, if its life is not known.
+    /// This share, but never later than `at_most` after the last renewal: for grants that end when
+    /// they are idle, and keys that are rotated (F47).
+    #[must_use]
+    pub fn at_most(self, at_most: Option<Duration>) -> Self {
+        Self { at_most, ..self }
+    }
+
+    /// When this token set is due; never, if its life is not known and nothing else says when.
     pub fn due_at(self, tokens: &TokenSet) -> Option<Timestamp> {
-        tokens.life().map(|life| tokens.issued_at.plus(share(life, self.0)))
+        let by_life = tokens.life().map(|life| tokens.issued_at.plus(share(life, self.permille)));
+        let at_most = self.at_most.map(|at_most| tokens.issued_at.plus(at_most));
+        by_life.into_iter().chain(at_most).min()
     }
 }
 
@@ -67,7 +80,7 @@ pub fn next_wake(grant: &Grant, lead: Lead) -> Option<Timestamp> {
     match grant.standing {
         Standing::CoolingDown { until } => Some(due.max(until)),
         Standing::Live => Some(due),
-        Standing::Parked { .. } => None,
+        Standing::Parked { .. } | Standing::Revoking { .. } => None,
         Standing::Renewing { since, attempt } => Some(due.max(since.plus(doubt_delay(attempt)))),
     }
 }

@@ -3,9 +3,13 @@
 use crate::breaker::Breaker;
 use crate::clock::Timestamp;
 use crate::error::{Advice, Code};
+use crate::options::Options;
 use crate::secret::Secret;
 use crate::token::{Generation, TokenSet};
+use crate::wire::SigningKey;
+use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 /// Longest name of a grant, in bytes.
 pub const GRANT_NAME_BYTES_MAX: usize = 64;
@@ -55,6 +59,11 @@ pub enum ClientAuth {
     None,
     /// `client_secret_post`: in the form.
     Post(Secret),
+    /// `private_key_jwt`: by a signed assertion (RFC 7523 2.2).
+    PrivateKeyJwt(SigningKey),
+    /// `tls_client_auth` and `self_signed_tls_client_auth`: by the certificate of the connection;
+    /// chain and key in PEM (RFC 8705 2).
+    TlsClient(Secret),
 }
 
 /// What the configuration says of a grant. Not stored with the tokens: a rotated client secret
@@ -76,19 +85,66 @@ pub struct Terms {
     pub scope: Vec<String>,
     /// RFC 8707 resource indicator, sent at every renewal too.
     pub resource: Option<String>,
+    /// What the grant type is told besides.
+    pub options: Options,
+    /// Whether tokens are bound to a key of the grant's own (RFC 9449).
+    pub dpop: bool,
+    /// Longest time between two renewals, whatever the life of the access token: the grant would
+    /// end if it were idle for longer, or its key is to be rotated.
+    pub renew_within: Option<Duration>,
+    /// The life of an access token where the server does not tell.
+    pub token_life: Option<Duration>,
 }
 
 impl Terms {
+    /// Terms of that name, type and server, with everything else left out.
+    pub fn new(id: GrantId, grant_type: impl Into<String>, authorization_server: impl Into<String>) -> Self {
+        Self {
+            id,
+            grant_type: grant_type.into(),
+            authorization_server: authorization_server.into(),
+            client_id: String::new(),
+            client_auth: ClientAuth::None,
+            scope: Vec::new(),
+            resource: None,
+            options: Options::default(),
+            dpop: false,
+            renew_within: None,
+            token_life: None,
+        }
+    }
+
+    /// These terms with the client that was registered for the grant, where the configuration
+    /// names none (RFC 7591). A registration at another server does not count (N48).
+    pub fn as_registered(&self, grant: &Grant) -> Cow<'_, Self> {
+        let registered = grant
+            .registration
+            .as_ref()
+            .filter(|client| self.client_id.is_empty() && client.authorization_server == self.authorization_server);
+        match registered {
+            None => Cow::Borrowed(self),
+            Some(client) => Cow::Owned(Self {
+                client_id: client.client_id.clone(),
+                client_auth: client.client_auth.clone(),
+                ..self.clone()
+            }),
+        }
+    }
+
     /// Tells these terms from others, client secret included; kept nowhere but inside the seal.
     pub fn fingerprint(&self) -> u64 {
         let (method, secret) = match &self.client_auth {
             ClientAuth::Basic(secret) => ("basic", secret.expose()),
             ClientAuth::None => ("none", ""),
             ClientAuth::Post(secret) => ("post", secret.expose()),
+            ClientAuth::PrivateKeyJwt(key) => ("private_key_jwt", key.material.expose()),
+            ClientAuth::TlsClient(certificate) => ("tls", certificate.expose()),
         };
         let resource = self.resource.as_deref().unwrap_or_default();
         let scope = self.scope.join(" ");
-        let parts = [&self.grant_type, &self.authorization_server, &self.client_id, method, secret, &scope, resource];
+        let options = self.options.spelled();
+        let server = &self.authorization_server;
+        let parts = [&self.grant_type, server, &self.client_id, method, secret, &scope, resource, options.expose()];
         crate::freshness::hash(parts.join("\u{0}").as_bytes())
     }
 }
@@ -100,6 +156,8 @@ pub enum Cause {
     Dead,
     /// A renewal's answer was lost and the server refuses the token it was sent with.
     LostRotation,
+    /// Somebody signed out of it; whether the server has revoked it yet is another matter.
+    LoggedOut,
     /// There never was a token set, and the grant type needs a person to get one.
     NeverGranted,
     /// The access token has ended and there is no refresh token to renew it with.
@@ -113,7 +171,7 @@ impl Cause {
     pub const fn code(self) -> Code {
         match self {
             Self::LostRotation => Code::LostRotation,
-            Self::Dead | Self::NeverGranted | Self::NotRenewable | Self::StepUp => Code::NeedsUser,
+            Self::Dead | Self::LoggedOut | Self::NeverGranted | Self::NotRenewable | Self::StepUp => Code::NeedsUser,
         }
     }
 
@@ -122,6 +180,7 @@ impl Cause {
         match self {
             Self::Dead => "the authorization server refuses it: it is expired or revoked",
             Self::LostRotation => "the answer to a renewal was lost and the server refuses the token it was sent with",
+            Self::LoggedOut => "somebody has signed out of it",
             Self::NeverGranted => "nobody has signed in for it yet",
             Self::NotRenewable => "its access token has ended and there is no refresh token to renew it with",
             Self::StepUp => "the authorization server wants the person to sign in again",
@@ -154,6 +213,46 @@ pub enum Standing {
         /// How many attempts have been begun since the last definite answer; from 1.
         attempt: u8,
     },
+    /// Somebody signed out, and the server has not said yet that the tokens are revoked: they may
+    /// still be good, and are served to nobody (RFC 7009 2.2.1).
+    Revoking {
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// A client that was registered for a grant (RFC 7591), at one authorization server and no other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The server it was registered at.
+    pub authorization_server: String,
+    /// The identifier it was given.
+    pub client_id: String,
+    /// How it authenticates.
+    pub client_auth: ClientAuth,
+}
+
+/// A token that a renewal replaced and that is good for a while yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retiring {
+    /// The token.
+    pub access: Secret,
+    /// When it is put out of use.
+    pub retire_at: Timestamp,
+}
+
+/// What a server or resource asked for that only a person can give: goes with the next login
+/// (RFC 6750 3.1, RFC 9470 3, OpenID Connect Core 3.1.2.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Scopes that were challenged for, besides the configured.
+    pub scope: Vec<String>,
+    /// Authentication context classes.
+    pub acr_values: Option<String>,
+    /// Largest age of the sign-in.
+    pub max_age: Option<Duration>,
+    /// A claims request, as it is.
+    pub claims: Option<String>,
 }
 
 /// The last thing that went wrong with a grant, for `status`.
@@ -180,6 +279,8 @@ pub struct Grant {
     pub client_id: String,
     /// Whose grant it is, where known; pinned, so that no other account can take its place.
     pub subject: Option<String>,
+    /// The name that person is known by, for people to read.
+    pub subject_name: Option<String>,
     /// Names the token set.
     pub generation: Generation,
     /// What it holds; a grant that can mint without a person may hold nothing yet.
@@ -202,6 +303,15 @@ pub struct Grant {
     /// Fingerprint of the terms the last attempt was made under: a cool-down for a mistake in the
     /// configuration ends when the configuration changes.
     pub terms_fingerprint: u64,
+    /// The private key that tokens are bound to, as a JWK; lost with it, they are worth nothing
+    /// (RFC 9449).
+    pub proof_key: Option<Secret>,
+    /// The client that was registered for this grant.
+    pub registration: Option<Registration>,
+    /// The token before this one, while it is good.
+    pub retiring: Option<Retiring>,
+    /// What the next login has to bring.
+    pub wanted: Wanted,
 }
 
 impl Grant {
@@ -213,6 +323,7 @@ impl Grant {
             authorization_server: terms.authorization_server.clone(),
             client_id: terms.client_id.clone(),
             subject: None,
+            subject_name: None,
             generation: Generation(0),
             tokens: None,
             standing: Standing::Live,
@@ -223,6 +334,10 @@ impl Grant {
             renewed_at: None,
             trouble: None,
             terms_fingerprint: 0,
+            proof_key: None,
+            registration: None,
+            retiring: None,
+            wanted: Wanted::default(),
         }
     }
 
@@ -244,6 +359,8 @@ impl Grant {
             generation: self.generation.next(),
             tokens: Some(tokens),
             subject: self.subject.clone(),
+            subject_name: self.subject_name.clone(),
+            registration: self.registration.clone(),
             ..Self::empty(terms)
         }
     }

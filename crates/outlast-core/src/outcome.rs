@@ -1,7 +1,6 @@
 //! What a token request came to, for [`crate::settle`].
 
 use crate::classify::{EndpointKind, Evidence, Quirks, Verdict, classify};
-use crate::token_response::read_token_response;
 use crate::wire::{Answer, Fault, Reply, TokenResponse};
 
 /// What a token request came to.
@@ -20,18 +19,21 @@ pub enum Outcome {
     Unsent(Fault),
 }
 
+/// How a grant type reads the token set in a reply; nothing if it holds none.
+pub type Reader<'a> = &'a (dyn Fn(&Reply) -> Option<TokenResponse> + Sync);
+
 /// Reads the answer to a token request (behaviour table of token endpoint replies).
-pub fn judge(answer: &Answer, quirks: &Quirks) -> Outcome {
+pub fn judge(answer: &Answer, quirks: &Quirks, read: Reader<'_>) -> Outcome {
     match answer {
         Answer::Unsent(fault) => Outcome::Unsent(*fault),
         Answer::Lost(fault) => Outcome::InDoubt { detail: describe(*fault).to_owned() },
-        Answer::Complete(reply) => judge_reply(reply, quirks),
+        Answer::Complete(reply) => judge_reply(reply, quirks, read),
     }
 }
 
-fn judge_reply(reply: &Reply, quirks: &Quirks) -> Outcome {
+fn judge_reply(reply: &Reply, quirks: &Quirks, read: Reader<'_>) -> Outcome {
     if (200..300).contains(&reply.status)
-        && let Some(response) = read_token_response(reply)
+        && let Some(response) = read(reply)
     {
         return Outcome::Renewed(response);
     }
@@ -73,10 +75,11 @@ pub fn describe(fault: Fault) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token_response::read_token_response;
 
     fn judged(status: u16, body: &str) -> Outcome {
         let reply = Reply { status, body: body.as_bytes().to_vec(), ..Reply::default() };
-        judge(&Answer::Complete(reply), &Quirks::default())
+        judge(&Answer::Complete(reply), &Quirks::default(), &read_token_response)
     }
 
     #[test]

@@ -83,7 +83,8 @@ fn disputed(grant: &Grant, ask: Ask) -> Option<By> {
 }
 
 fn servable(grant: &Grant, ask: Ask, now: Timestamp) -> Option<&TokenSet> {
-    let tokens = grant.tokens.as_ref()?;
+    // Whoever signed out does not want it used, though the server may still take it.
+    let tokens = grant.tokens.as_ref().filter(|_| !matches!(grant.standing, Standing::Revoking { .. }))?;
     let ended = tokens.expires_at.is_some_and(|end| now >= end);
     (!ended && disputed(grant, ask).is_none()).then_some(tokens)
 }
@@ -101,6 +102,7 @@ fn permit(grant: &Grant, strategy: &Strategy, ask: Ask, now: Timestamp) -> Resul
         Standing::Live => {}
         Standing::Parked { cause, .. } => return Err(Plan::NeedsUser(cause)),
         Standing::Renewing { since, attempt } => wait(since.plus(doubt_delay(attempt)))?,
+        Standing::Revoking { .. } => return Err(Plan::NeedsUser(Cause::LoggedOut)),
     }
     match disputed(grant, ask) {
         Some(By::Resource { accepted }) if !nearly_due(grant, now) => {

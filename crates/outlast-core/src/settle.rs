@@ -23,7 +23,9 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 pub fn begin(grant: &Grant, terms: &Terms, ask: Ask, now: Timestamp) -> Grant {
     let (attempt, crashed) = match grant.standing {
         Standing::Renewing { attempt, .. } => (attempt.saturating_add(1), true),
-        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } => (1, false),
+        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } | Standing::Revoking { .. } => {
+            (1, false)
+        }
     };
     let breaker = match ask.rejected.map(|rejected| rejected.by) {
         Some(By::Resource { accepted }) if !nearly_due(grant, now) => grant.breaker.forced_at(accepted, now),
@@ -59,7 +61,7 @@ fn renewed(grant: &Grant, response: TokenResponse, now: Timestamp) -> Grant {
     // The life counts from the start of the request, which the note of intent recorded.
     let started = match grant.standing {
         Standing::Renewing { since, .. } => since,
-        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } => now,
+        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } | Standing::Revoking { .. } => now,
     };
     let ends_at = response.refresh_expires_in.map(|life| started.plus(life)).or(grant.ends_at);
     let tokens = match &grant.tokens {
@@ -85,7 +87,9 @@ fn in_doubt(grant: &Grant, strategy: &Strategy, detail: String, now: Timestamp) 
         Rotation::Possible => {
             let attempt = match grant.standing {
                 Standing::Renewing { attempt, .. } => attempt,
-                Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } => 1,
+                Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } | Standing::Revoking { .. } => {
+                    1
+                }
             };
             let standing = Standing::Renewing { since: now, attempt };
             Grant { standing, in_doubt: true, ..failed(grant, Code::InDoubt, detail, now) }
@@ -134,7 +138,9 @@ fn park(grant: &Grant, cause: Cause, detail: String, now: Timestamp) -> Grant {
 fn failed(grant: &Grant, code: Code, detail: String, now: Timestamp) -> Grant {
     let breaker = match grant.standing {
         Standing::Renewing { since, .. } => grant.breaker.failed(since),
-        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } => grant.breaker.clone(),
+        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } | Standing::Revoking { .. } => {
+            grant.breaker.clone()
+        }
     };
     Grant {
         failures: grant.failures.saturating_add(1),

@@ -1,7 +1,10 @@
 //! The row each grant type states about itself, and the port that writes its requests.
 
 use crate::grant::{Grant, Terms};
-use crate::wire::{Provider, TokenRequest};
+use crate::options::GrantOption;
+use crate::secret::Secret;
+use crate::token_response::read_token_response;
+use crate::wire::{Assertion, Provider, Reply, TokenRequest, TokenResponse};
 
 /// How a grant type gets its next access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +59,30 @@ pub struct Strategy {
 pub enum Redemption {
     /// By a request to the token endpoint.
     Post(TokenRequest),
+    /// By nothing at all: the token is known.
+    Known(TokenResponse),
     /// By running a command that prints the token.
     Run {
         /// Program and arguments; never given to a shell.
         command: Vec<String>,
+        /// What it reads on its standard input; secrets never go by argument or environment.
+        input: Option<Secret>,
     },
+    /// By signing it: the assertion itself is the access token.
+    Sign(Assertion),
+}
+
+/// What a renewal is written from.
+#[derive(Clone, Copy, Debug)]
+pub struct Renewing<'a> {
+    /// The grant as it is held.
+    pub grant: &'a Grant,
+    /// What the configuration says of it.
+    pub terms: &'a Terms,
+    /// The authorization server.
+    pub provider: &'a Provider,
+    /// The access token of the grant this one is exchanged from, where there is one (RFC 8693).
+    pub subject_token: Option<&'a Secret>,
 }
 
 /// Why no renewal can be written for a grant.
@@ -68,6 +90,8 @@ pub enum Redemption {
 pub enum Unrenewable {
     /// There is no refresh token.
     NoRefreshToken,
+    /// Something the configuration should say is missing or cannot be used.
+    Misconfigured(&'static str),
 }
 
 /// A method of getting tokens. Writes requests and never sends them, so that it can be tested
@@ -75,6 +99,27 @@ pub enum Unrenewable {
 pub trait GrantType: Send + Sync {
     /// Its row in the strategy table.
     fn strategy(&self) -> &'static Strategy;
-    /// The request that renews `grant`.
-    fn renewal(&self, grant: &Grant, terms: &Terms, provider: &Provider) -> Result<Redemption, Unrenewable>;
+    /// What it is told in the configuration, besides what every grant type is told.
+    fn options(&self) -> &'static [GrantOption] {
+        &[]
+    }
+    /// Whether it has an authorization server at all.
+    fn has_server(&self) -> bool {
+        true
+    }
+    /// What is wrong with these terms for this grant type, before anything is sent.
+    fn check(&self, _terms: &Terms) -> Result<(), String> {
+        Ok(())
+    }
+    /// How the grant is renewed.
+    fn renewal(&self, renewing: &Renewing<'_>) -> Result<Redemption, Unrenewable>;
+    /// The token set in a reply or in a command's output; nothing if it holds none that may be used.
+    fn read(&self, reply: &Reply, _terms: &Terms) -> Option<TokenResponse> {
+        read_token_response(reply)
+    }
+    /// How the token that a renewal replaced is put out of use once its overlap has passed; nothing
+    /// if it ends by itself.
+    fn retirement(&self, _renewing: &Renewing<'_>, _retired: &Secret) -> Option<Redemption> {
+        None
+    }
 }

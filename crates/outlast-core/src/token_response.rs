@@ -43,6 +43,7 @@ pub fn read_token_set(text: &str) -> Option<TokenResponse> {
         scope: text_of("scope")
             .map(|scope| scope.split([' ', ',']).filter(|s| !s.is_empty()).map(str::to_owned).collect::<Vec<_>>())
             .filter(|scope| !scope.is_empty()),
+        id_token: text_of("id_token").filter(|token| is_vschar(token)).map(Secret::new),
     })
 }
 

@@ -7,7 +7,8 @@ use crate::token::TokenType;
 use http::HeaderMap;
 use std::time::Duration;
 
-/// An authorization server: where its token endpoint is and how its replies are read.
+/// An authorization server: where its endpoints are and how its replies are read. An absent
+/// endpoint is one nothing is known of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provider {
     /// Name of the preset, `issuer` or `custom`.
@@ -18,17 +19,128 @@ pub struct Provider {
     pub issuer: Option<String>,
     /// What is known of its habits; names a value of [`crate::classify::Quirks`].
     pub quirks: crate::classify::Quirks,
+    /// Where a person is sent to consent (RFC 6749 3.1).
+    pub authorization_endpoint: Option<String>,
+    /// What goes with every authorization request besides the standard's parameters.
+    pub authorization_parameters: Vec<(String, String)>,
+    /// Whether its authorization responses name the issuer (RFC 9207 3): one that does not is then
+    /// refused.
+    pub names_issuer: bool,
+    /// Where authorization codes are exchanged, if that is not the token endpoint.
+    pub exchange_endpoint: Option<String>,
+    /// Where device codes are asked for (RFC 8628 3.1).
+    pub device_endpoint: Option<String>,
+    /// Where authorization requests are pushed to (RFC 9126).
+    pub push_endpoint: Option<String>,
+    /// Whether they have to be (RFC 9126 5).
+    pub push_required: bool,
+    /// Where clients register themselves (RFC 7591).
+    pub registration_endpoint: Option<String>,
+    /// Where tokens are revoked (RFC 7009).
+    pub revocation_endpoint: Option<String>,
+    /// Where tokens are examined (RFC 7662).
+    pub introspection_endpoint: Option<String>,
+    /// Where whose token it is can be asked (OpenID Connect Core 5.3).
+    pub userinfo_endpoint: Option<String>,
+    /// How clients may authenticate, where it is said (RFC 8414 2).
+    pub client_auth_methods: Option<Vec<String>>,
+    /// The challenge methods of PKCE, where it is said (RFC 8414 2).
+    pub code_challenge_methods: Option<Vec<String>>,
+    /// The scopes it knows, where it is said (RFC 8414 2).
+    pub scopes_supported: Option<Vec<String>>,
+    /// What stands between scopes where a person is asked for them, if that is not a blank.
+    pub scope_separator: Option<char>,
+    /// Whether its documents say that no PKCE challenge may be sent.
+    pub refuses_pkce: bool,
 }
 
-/// A request to the token endpoint, before it is sent (RFC 6749 3.2).
+/// A request to an authorization server, before it is sent; most go to the token endpoint (RFC 6749
+/// 3.2). What depends on the moment of sending, signatures, is named and not yet made.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
     /// Where to.
     pub endpoint: String,
-    /// The form, in order; values may be secret.
-    pub form: Vec<(&'static str, Secret)>,
+    /// What is sent.
+    pub content: Content,
     /// The Authorization field, for clients that authenticate by it.
     pub authorization: Option<Secret>,
+    /// Signed when it is sent, by the server's clock, as far as that is known.
+    pub assertions: Vec<Assertion>,
+    /// The grant's own key: the request is sent with a proof of it (RFC 9449 5).
+    pub proof_key: Option<Secret>,
+    /// Certificate chain and key, in PEM: the connection is made with it (RFC 8705 2).
+    pub certificate: Option<Secret>,
+    /// Further header fields; none of them is secret.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+impl TokenRequest {
+    /// A form without authentication (RFC 6749 appendix B).
+    pub fn form(endpoint: &str, form: Vec<(&'static str, Secret)>) -> Self {
+        Self {
+            endpoint: endpoint.to_owned(),
+            content: Content::Form(form),
+            authorization: None,
+            assertions: Vec::new(),
+            proof_key: None,
+            certificate: None,
+            fields: Vec::new(),
+        }
+    }
+
+    /// The form, in order; empty for other contents.
+    pub fn form_members(&self) -> &[(&'static str, Secret)] {
+        match &self.content {
+            Content::Form(form) => form,
+            Content::Json(_) => &[],
+        }
+    }
+}
+
+/// The content of a request.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A form, in order; values may be secret.
+    Form(Vec<(&'static str, Secret)>),
+    /// A JSON text.
+    Json(Secret),
+}
+
+/// A JWT that is made when it is sent (RFC 7523, RFC 7519), so that its age is right and its `jti`
+/// new each time.
+#[derive(Clone, Debug)]
+pub struct Assertion {
+    /// Where it goes.
+    pub place: AssertionPlace,
+    /// Its claims, without `exp`, `iat`, `jti` and `nbf`.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+    /// How long it is good for.
+    pub life: Duration,
+    /// How far its `iat` lies in the past, for servers whose clock is behind.
+    pub backdated: Duration,
+    /// What it is signed with.
+    pub key: SigningKey,
+}
+
+/// Where an assertion goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssertionPlace {
+    /// Into the Authorization field, as a bearer token.
+    Bearer,
+    /// Into the form, under this name.
+    Form(&'static str),
+}
+
+/// A private key that signs JWTs. `Debug` is blind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningKey {
+    /// The key: PEM, or a JWK (RFC 7517).
+    pub material: Secret,
+    /// The JOSE name of the algorithm (RFC 7518 3.1), where the configuration says; otherwise that
+    /// which fits the key.
+    pub algorithm: Option<String>,
+    /// The `kid` of the header, where there is one.
+    pub key_id: Option<String>,
 }
 
 /// An answer that arrived whole.
@@ -85,6 +197,8 @@ pub struct TokenResponse {
     pub refresh_expires_in: Option<Duration>,
     /// The scope granted, where it is said.
     pub scope: Option<Vec<String>>,
+    /// Who granted it, as the server's ID token says (OpenID Connect Core 3.1.3.3).
+    pub id_token: Option<Secret>,
 }
 
 impl TokenResponse {
@@ -97,6 +211,7 @@ impl TokenResponse {
             refresh: None,
             refresh_expires_in: None,
             scope: None,
+            id_token: None,
         }
     }
 }
@@ -106,4 +221,7 @@ impl TokenResponse {
 pub trait TokenEndpoint: Send + Sync {
     /// Sends `request` once, without hidden retries.
     fn send<'a>(&'a self, lease: &'a Lease, request: &'a TokenRequest) -> BoxFuture<'a, Answer>;
+    /// Sends a request that spends nothing of a grant, and so needs no lease: to the endpoints for
+    /// device codes, pushed requests, introspection and registration. Never to a token endpoint.
+    fn ask<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Answer>;
 }

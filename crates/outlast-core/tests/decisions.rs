@@ -11,6 +11,7 @@ use outlast_core::outcome::judge;
 use outlast_core::plan::{By, Rejected};
 use outlast_core::settle::{MISCONFIGURED_PAUSE, RETRY_AFTER_MAX, begin};
 use outlast_core::strategy::{Recovery, Renewal, Rotation};
+use outlast_core::token_response::read_token_response;
 use outlast_core::wire::Fault;
 use outlast_core::{
     Advice, Answer, Ask, Cause, Code, Generation, Grant, GrantId, Outcome, Plan, Quirks, Reply, Secret, Standing,
@@ -57,13 +58,10 @@ const fn seconds(secs: u64) -> Duration {
 
 fn terms() -> Terms {
     Terms {
-        id: GrantId::parse("crm").unwrap(),
-        grant_type: "refresh_token".to_owned(),
-        authorization_server: "https://login.example.com".to_owned(),
         client_id: "agent".to_owned(),
         client_auth: ClientAuth::Basic(Secret::new("first secret")),
         scope: vec!["api".to_owned()],
-        resource: None,
+        ..Terms::new(GrantId::parse("crm").unwrap(), "refresh_token", "https://login.example.com")
     }
 }
 
@@ -500,6 +498,7 @@ fn left_behind(grant: &Grant) -> String {
         Standing::CoolingDown { .. } => "paused",
         Standing::Live => "live",
         Standing::Parked { .. } => "parked",
+        Standing::Revoking { .. } => "revoking",
         Standing::Renewing { .. } => "in flight",
     };
     format!("{kind} {}", grant.trouble.as_ref().map_or("", |trouble| trouble.code.as_str()))
@@ -695,7 +694,7 @@ fn a_login_clears_everything_but_the_pinned_subject_and_moves_one_generation_on(
 
 fn reply(status: u16, body: &str) -> Outcome {
     let reply = Reply { status, body: body.as_bytes().to_vec(), ..Reply::default() };
-    judge(&Answer::Complete(reply), &Quirks::default())
+    judge(&Answer::Complete(reply), &Quirks::default(), &read_token_response)
 }
 
 #[test]
@@ -711,8 +710,11 @@ fn f32_a_bare_server_error_leaves_a_rotating_grant_in_doubt() {
 #[test]
 fn a_lost_answer_is_in_doubt_and_an_unsent_request_is_not() {
     for fault in [Fault::Broken, Fault::Timeout, Fault::TooLarge, Fault::Tls, Fault::Connect] {
-        assert!(matches!(judge(&Answer::Lost(fault), &Quirks::default()), Outcome::InDoubt { .. }), "{fault:?}");
-        assert_eq!(judge(&Answer::Unsent(fault), &Quirks::default()), Outcome::Unsent(fault));
+        assert!(
+            matches!(judge(&Answer::Lost(fault), &Quirks::default(), &read_token_response), Outcome::InDoubt { .. }),
+            "{fault:?}"
+        );
+        assert_eq!(judge(&Answer::Unsent(fault), &Quirks::default(), &read_token_response), Outcome::Unsent(fault));
     }
 }
 

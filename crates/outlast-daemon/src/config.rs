@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod grant;
 mod nearest;
+mod option;
 mod preset;
 mod secret_source;
 
@@ -17,6 +18,7 @@ pub use document::parse_duration;
 pub use error::ConfigError;
 pub use grant::{ClientMethod, GrantEntry};
 pub use nearest::nearest;
+pub use option::Told;
 pub use secret_source::SecretSource;
 
 use document::{Document, Table, shown};
@@ -163,7 +165,10 @@ impl Config {
             Some(source) => Some(self.fetch(source, &format!("client_secret of [grant.{}]", entry.id), environment)?),
             None => None,
         };
-        Ok(entry.settings(secret))
+        let options = option::resolve(&entry.options, &|source, key| {
+            self.fetch(source, &format!("{key} of [grant.{}]", entry.id), environment)
+        })?;
+        Ok(entry.settings(secret, options))
     }
 
     fn fetch(&self, source: &SecretSource, whose: &str, environment: &Environment<'_>) -> Result<Secret, ConfigError> {

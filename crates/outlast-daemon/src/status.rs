@@ -67,7 +67,7 @@ impl GrantStatus {
         let estimate = if grant.ends_at.is_none() { idle_end(settings, grant) } else { None };
         let next = match grant.standing {
             Standing::CoolingDown { until } => Some(due_at.map_or(until, |due| due.max(until))),
-            Standing::Parked { .. } => None,
+            Standing::Parked { .. } | Standing::Revoking { .. } => None,
             Standing::Live | Standing::Renewing { .. } => due_at,
         };
         Self {
@@ -111,6 +111,12 @@ fn see(settings: &GrantSettings, grant: &Grant, now: Timestamp) -> Seen {
             code: grant.in_doubt.then_some(Code::InDoubt),
             detail: grant.in_doubt.then(|| "a renewal was sent and its answer has not arrived".to_owned()),
             what_to_do: "wait".to_owned(),
+        },
+        Standing::Revoking { .. } => Seen {
+            standing: "revoking",
+            code: Some(Code::NeedsUser),
+            detail: Some("somebody signed out, and the server has not revoked the tokens yet".to_owned()),
+            what_to_do: format!("finish with: outlast logout {}", grant.id),
         },
         Standing::Live if grant.tokens.is_none() => empty(settings, grant),
         Standing::Live => live(settings, grant, now),
@@ -187,34 +193,23 @@ fn renewable(settings: &GrantSettings, grant: &Grant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use outlast::{ClientAuth, GrantId, Provider, Secret, Server, Terms, TokenResponse, TokenSet, Trouble};
+    use outlast::{GrantId, Provider, Secret, Server, Terms, TokenResponse, TokenSet, Trouble};
     use std::time::Duration;
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
     fn settings(grant_type: &str) -> GrantSettings {
         GrantSettings {
-            id: GrantId::parse("crm").unwrap(),
-            grant_type: grant_type.to_owned(),
-            server: Server::Known(Provider::default()),
             client_id: "agent".to_owned(),
-            client_auth: ClientAuth::None,
-            scope: vec![],
-            resource: None,
             upstream: Some("https://api.example.com/".parse().unwrap()),
-            quirks: String::new(),
+            ..GrantSettings::new(GrantId::parse("crm").unwrap(), grant_type, Server::from(Provider::default()))
         }
     }
 
     fn grant(refresh: Option<&str>, issued_at: Timestamp) -> Grant {
         let terms = Terms {
-            id: GrantId::parse("crm").unwrap(),
-            grant_type: "refresh_token".to_owned(),
-            authorization_server: "https://login.example.com".to_owned(),
             client_id: "agent".to_owned(),
-            client_auth: ClientAuth::None,
-            scope: vec![],
-            resource: None,
+            ..Terms::new(GrantId::parse("crm").unwrap(), "refresh_token", "https://login.example.com")
         };
         let response = TokenResponse {
             refresh: refresh.map(Secret::new),

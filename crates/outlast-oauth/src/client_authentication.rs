@@ -4,7 +4,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use outlast_core::grant::ClientAuth;
-use outlast_core::{Secret, Terms};
+use outlast_core::wire::{Assertion, AssertionPlace, Content, SigningKey, TokenRequest};
+use outlast_core::{Provider, Secret, Terms};
+use std::time::Duration;
 use url::form_urlencoded::byte_serialize;
 
 /// A method of client authentication, without the secret it takes (OpenID Connect Core 9).
@@ -16,11 +18,18 @@ pub enum ClientAuthMethod {
     None,
     /// `client_secret_post`.
     Post,
+    /// `private_key_jwt` (RFC 7523 2.2).
+    PrivateKeyJwt,
+    /// `self_signed_tls_client_auth` (RFC 8705 2.2).
+    SelfSignedTls,
+    /// `tls_client_auth` (RFC 8705 2.1).
+    Tls,
 }
 
 impl ClientAuthMethod {
     /// Every method.
-    pub const ALL: &'static [Self] = &[Self::Basic, Self::None, Self::Post];
+    pub const ALL: &'static [Self] =
+        &[Self::Basic, Self::None, Self::Post, Self::PrivateKeyJwt, Self::SelfSignedTls, Self::Tls];
 
     /// The registered name, as configuration and metadata write it.
     pub const fn as_str(self) -> &'static str {
@@ -28,6 +37,9 @@ impl ClientAuthMethod {
             Self::Basic => "client_secret_basic",
             Self::None => "none",
             Self::Post => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::SelfSignedTls => "self_signed_tls_client_auth",
+            Self::Tls => "tls_client_auth",
         }
     }
 
@@ -36,27 +48,64 @@ impl ClientAuthMethod {
         Self::ALL.iter().copied().find(|method| method.as_str() == name)
     }
 
-    /// This method with `secret`; `none` has no use for it.
+    /// This method with what proves it: a secret, a private key or a certificate with its key;
+    /// `none` has no use for it.
     pub fn with_secret(self, secret: Secret) -> ClientAuth {
         match self {
             Self::Basic => ClientAuth::Basic(secret),
             Self::None => ClientAuth::None,
             Self::Post => ClientAuth::Post(secret),
+            Self::PrivateKeyJwt => {
+                ClientAuth::PrivateKeyJwt(SigningKey { material: secret, algorithm: None, key_id: None })
+            }
+            Self::SelfSignedTls | Self::Tls => ClientAuth::TlsClient(secret),
         }
     }
 }
 
-/// Adds to `form` what the client's authentication puts there, and returns what goes into the
-/// Authorization field. A client that is named in the field is not named in the form as well: some
-/// servers take that for two methods at once, which RFC 6749 2.3 forbids.
-pub(crate) fn authenticate(terms: &Terms, form: &mut Vec<(&'static str, Secret)>) -> Option<Secret> {
-    let client_id = || ("client_id", Secret::new(terms.client_id.as_str()));
-    match &terms.client_auth {
-        ClientAuth::Basic(secret) => return Some(basic(&terms.client_id, secret)),
-        ClientAuth::None => form.push(client_id()),
-        ClientAuth::Post(secret) => form.extend([client_id(), ("client_secret", secret.clone())]),
+/// What an assertion of the client is (RFC 7523 2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// How long such an assertion is good for: for one request, and for a clock that is somewhat off.
+const ASSERTION_LIFE: Duration = Duration::from_secs(60);
+
+/// Puts the client's authentication into a request. A client that is named in the Authorization
+/// field is not named in the form as well: some servers take that for two methods at once, which
+/// RFC 6749 2.3 forbids.
+pub(crate) fn authenticate(terms: &Terms, provider: &Provider, request: &mut TokenRequest) {
+    let client_id = ("client_id", Secret::new(terms.client_id.as_str()));
+    let members = match &terms.client_auth {
+        ClientAuth::Basic(secret) => {
+            request.authorization = Some(basic(&terms.client_id, secret));
+            return;
+        }
+        ClientAuth::None => vec![client_id],
+        ClientAuth::Post(secret) => vec![client_id, ("client_secret", secret.clone())],
+        ClientAuth::PrivateKeyJwt(key) => {
+            request.assertions.push(assertion(&terms.client_id, provider, key.clone()));
+            vec![client_id, ("client_assertion_type", Secret::new(JWT_BEARER))]
+        }
+        ClientAuth::TlsClient(certificate) => {
+            request.certificate = Some(certificate.clone());
+            vec![client_id]
+        }
+    };
+    if let Content::Form(form) = &mut request.content {
+        form.extend(members);
     }
-    None
+}
+
+/// What a client says of itself (RFC 7523 3). Its audience is the issuer, where that is known: the
+/// address of an endpoint could be made to be another server's.
+fn assertion(client_id: &str, provider: &Provider, key: SigningKey) -> Assertion {
+    let audience = provider.issuer.as_deref().unwrap_or(&provider.token_endpoint);
+    let claims = [("iss", client_id), ("sub", client_id), ("aud", audience)];
+    Assertion {
+        place: AssertionPlace::Form("client_assertion"),
+        claims: claims.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
+        life: ASSERTION_LIFE,
+        backdated: Duration::ZERO,
+        key,
+    }
 }
 
 /// Id and secret are form-encoded each, before they are joined (RFC 6749 2.3.1): a colon, `+` or
@@ -97,6 +146,6 @@ mod tests {
         for method in ClientAuthMethod::ALL {
             assert_eq!(ClientAuthMethod::parse(method.as_str()), Some(*method));
         }
-        assert_eq!(ClientAuthMethod::parse("private_key_jwt"), None);
+        assert_eq!(ClientAuthMethod::parse("client_secret_jwt"), None);
     }
 }

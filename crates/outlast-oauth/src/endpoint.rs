@@ -4,7 +4,7 @@ use crate::exchange::{Exchange, Limits};
 use crate::request::form_body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
-use outlast_core::wire::Answer;
+use outlast_core::wire::{Answer, Content};
 use outlast_core::{BoxFuture, Lease, TokenEndpoint, TokenRequest};
 use reqwest::Request;
 use url::Url;
@@ -33,6 +33,10 @@ impl HttpTokenEndpoint {
 
 impl TokenEndpoint for HttpTokenEndpoint {
     fn send<'a>(&'a self, _lease: &'a Lease, request: &'a TokenRequest) -> BoxFuture<'a, Answer> {
+        self.ask(request)
+    }
+
+    fn ask<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
             let answer = self.exchange.send(&request.endpoint, |url| post(url, request)).await;
             if let Answer::Complete(reply) = &answer
@@ -41,7 +45,7 @@ impl TokenEndpoint for HttpTokenEndpoint {
                 // Without the target: it may hold what was sent.
                 tracing::warn!(
                     status = reply.status,
-                    "a token endpoint answered with a redirect, which is not followed"
+                    "an authorization server answered with a redirect, which is not followed"
                 );
             }
             answer
@@ -51,12 +55,19 @@ impl TokenEndpoint for HttpTokenEndpoint {
 
 fn post(url: Url, request: &TokenRequest) -> Option<Request> {
     let mut post = Request::new(Method::POST, url);
-    post.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    let (kind, body) = match &request.content {
+        Content::Form(form) => ("application/x-www-form-urlencoded", form_body(form)),
+        Content::Json(text) => ("application/json", text.expose().to_owned()),
+    };
+    post.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    for (name, value) in &request.fields {
+        post.headers_mut().insert(*name, HeaderValue::from_str(value).ok()?);
+    }
     if let Some(authorization) = &request.authorization {
         let mut value = HeaderValue::from_str(authorization.expose()).ok()?;
         value.set_sensitive(true);
         post.headers_mut().insert(AUTHORIZATION, value);
     }
-    *post.body_mut() = Some(form_body(&request.form).into());
+    *post.body_mut() = Some(body.into());
     Some(post)
 }

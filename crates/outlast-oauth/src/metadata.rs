@@ -38,6 +38,15 @@ pub struct Metadata {
     pub code_challenge_methods_supported: Option<Vec<String>>,
     /// `authorization_response_iss_parameter_supported` (RFC 9207 3).
     pub authorization_response_iss_parameter_supported: bool,
+    /// `require_pushed_authorization_requests` (RFC 9126 5).
+    pub require_pushed_authorization_requests: bool,
+    /// `scopes_supported`, where it is said.
+    pub scopes_supported: Option<Vec<String>>,
+    /// `userinfo_endpoint` (OpenID Connect Discovery 3).
+    pub userinfo_endpoint: Option<String>,
+    /// `client_id_metadata_document_supported`: whether the address of a document about the client
+    /// can be its identifier.
+    pub client_id_metadata_document_supported: bool,
 }
 
 /// Why discovery brought nothing that may be used. What the server sent is shortened and escaped
@@ -184,6 +193,10 @@ impl Metadata {
             code_challenge_methods_supported: members.list("code_challenge_methods_supported")?,
             authorization_response_iss_parameter_supported: members
                 .flag("authorization_response_iss_parameter_supported")?,
+            require_pushed_authorization_requests: members.flag("require_pushed_authorization_requests")?,
+            scopes_supported: members.list("scopes_supported")?,
+            userinfo_endpoint: members.endpoint("userinfo_endpoint")?,
+            client_id_metadata_document_supported: members.flag("client_id_metadata_document_supported")?,
         })
     }
 }

@@ -1,9 +1,9 @@
 //! Writes token requests: what all grant types have in common.
 
 use crate::client_authentication::authenticate;
-use outlast_core::strategy::{Redemption, Unrenewable};
-use outlast_core::wire::TokenRequest;
-use outlast_core::{Grant, Provider, Secret, Terms};
+use outlast_core::strategy::{Redemption, Renewing, Unrenewable};
+use outlast_core::wire::{Content, TokenRequest};
+use outlast_core::{Provider, Secret, Terms};
 use url::form_urlencoded;
 
 /// A token request of `grant_type` with its `own` parameters, the configured scope and resource,
@@ -19,16 +19,26 @@ pub(crate) fn token_request(
     form.push(("scope", Secret::new(scope(terms))));
     // RFC 8707 2.2: a renewal without it may bring a token for another audience.
     form.push(("resource", Secret::new(terms.resource.as_deref().unwrap_or_default())));
-    let authorization = authenticate(terms, &mut form);
-    form.retain(|(_, value)| !value.is_empty());
-    TokenRequest { endpoint: provider.token_endpoint.clone(), form, authorization }
+    authenticated(TokenRequest::form(&provider.token_endpoint, form), terms, provider)
+}
+
+/// This request with the client's authentication, and without the parameters that have no value.
+pub(crate) fn authenticated(mut request: TokenRequest, terms: &Terms, provider: &Provider) -> TokenRequest {
+    authenticate(terms, provider, &mut request);
+    if let Content::Form(form) = &mut request.content {
+        form.retain(|(_, value)| !value.is_empty());
+    }
+    request
 }
 
 /// The refresh request of RFC 6749 6, the renewal of every grant type that holds a refresh token.
-pub(crate) fn refresh(grant: &Grant, terms: &Terms, provider: &Provider) -> Result<Redemption, Unrenewable> {
+pub(crate) fn refresh(renewing: &Renewing<'_>) -> Result<Redemption, Unrenewable> {
+    let Renewing { grant, terms, provider, .. } = *renewing;
     let held = grant.tokens.as_ref().and_then(|tokens| tokens.refresh.clone());
     let refresh = held.filter(|token| !token.is_empty()).ok_or(Unrenewable::NoRefreshToken)?;
-    Ok(Redemption::Post(token_request("refresh_token", vec![("refresh_token", refresh)], terms, provider)))
+    let mut request = token_request("refresh_token", vec![("refresh_token", refresh)], terms, provider);
+    request.proof_key = grant.proof_key.clone();
+    Ok(Redemption::Post(request))
 }
 
 /// The form as it is sent (`application/x-www-form-urlencoded`).

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use outlast_core::grant::ClientAuth;
-use outlast_core::strategy::{Redemption, Renewal, Rotation, Unrenewable};
+use outlast_core::strategy::{Redemption, Renewal, Renewing, Rotation, Unrenewable};
 use outlast_core::{Grant, GrantId, Provider, Secret, Terms, Timestamp, TokenRequest, TokenResponse, TokenSet};
 use outlast_oauth::grant_type::{TABLE, find};
 use proptest::prelude::*;
@@ -10,13 +10,11 @@ use std::collections::BTreeSet;
 
 fn terms(client_auth: ClientAuth) -> Terms {
     Terms {
-        id: GrantId::parse("crm").unwrap(),
-        grant_type: "refresh_token".to_owned(),
-        authorization_server: "https://login.example.com".to_owned(),
         client_id: "client".to_owned(),
         client_auth,
         scope: vec!["api".to_owned(), "offline_access".to_owned()],
         resource: Some("https://api.example.com/".to_owned()),
+        ..Terms::new(GrantId::parse("crm").unwrap(), "refresh_token", "https://login.example.com")
     }
 }
 
@@ -30,14 +28,15 @@ fn grant(terms: &Terms, refresh: Option<&str>) -> Grant {
 }
 
 fn renewal(name: &str, terms: &Terms, grant: &Grant) -> Result<TokenRequest, Unrenewable> {
-    match find(name).unwrap().renewal(grant, terms, &provider())? {
+    let renewing = Renewing { grant, terms, provider: &provider(), subject_token: None };
+    match find(name).unwrap().renewal(&renewing)? {
         Redemption::Post(request) => Ok(request),
-        Redemption::Run { command } => panic!("{command:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
 fn form(request: &TokenRequest) -> Vec<(&str, &str)> {
-    request.form.iter().map(|(name, value)| (*name, value.expose())).collect()
+    request.form_members().iter().map(|(name, value)| (*name, value.expose())).collect()
 }
 
 #[test]
@@ -145,9 +144,9 @@ proptest! {
         grant.tokens.as_mut().unwrap().scope = granted;
         for row in TABLE {
             let request = renewal(row.strategy().grant_type, &terms, &grant).unwrap();
-            let names: BTreeSet<_> = request.form.iter().map(|(name, _)| *name).collect();
-            prop_assert_eq!(names.len(), request.form.len());
-            prop_assert!(request.form.iter().all(|(_, value)| !value.is_empty()));
+            let names: BTreeSet<_> = request.form_members().iter().map(|(name, _)| *name).collect();
+            prop_assert_eq!(names.len(), request.form_members().len());
+            prop_assert!(request.form_members().iter().all(|(_, value)| !value.is_empty()));
             let find = |name: &str| form(&request).into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
             let configured = scope.join(" ");
             let asked = find("scope").unwrap_or_default();

@@ -285,9 +285,9 @@ fn facts_that_renewals_hang_on_are_as_documented() {
 fn renewals_go_where_tokens_are_renewed_and_codes_where_they_are_exchanged() {
     let figma = provider::find("figma").unwrap().with(&[]).unwrap();
     assert_eq!(figma.provider.token_endpoint, "https://api.figma.com/v1/oauth/refresh");
-    assert_eq!(figma.exchange_endpoint, "https://api.figma.com/v1/oauth/token");
+    assert_eq!(figma.provider.exchange_endpoint.as_deref(), Some("https://api.figma.com/v1/oauth/token"));
     let google = provider::find("google").unwrap().with(&[]).unwrap();
-    assert_eq!(google.exchange_endpoint, google.provider.token_endpoint);
+    assert_eq!(google.provider.exchange_endpoint, None);
 }
 
 #[test]
@@ -319,7 +319,10 @@ fn parameters_are_filled_into_every_address() {
     let okta = template("okta-server").with(&[("server", "default"), ("domain", "acme.okta.com")]).unwrap();
     assert_eq!(okta.provider.token_endpoint, "https://acme.okta.com/oauth2/default/v1/token");
     assert_eq!(okta.provider.issuer.as_deref(), Some("https://acme.okta.com/oauth2/default"));
-    assert_eq!(okta.device_endpoint.as_deref(), Some("https://acme.okta.com/oauth2/default/v1/device/authorize"));
+    assert_eq!(
+        okta.provider.device_endpoint.as_deref(),
+        Some("https://acme.okta.com/oauth2/default/v1/device/authorize")
+    );
     let shop = template("shopify").with(&[("shop", "acme")]).unwrap();
     assert_eq!(shop.upstreams, ["https://acme.myshopify.com"]);
     for preset in TEMPLATES {

@@ -7,6 +7,7 @@ mod support;
 use Wanted::{InDoubt, NotRenewed, Renewed};
 use outlast_core::classify::Quirks;
 use outlast_core::outcome::{Outcome, judge};
+use outlast_core::token_response::read_token_response;
 use support::{Ending, Server, answer, send};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ fn raw(text: impl AsRef<str>) -> Vec<u8> {
 async fn assert_outcomes(table: Vec<(&str, Vec<u8>, Wanted)>) {
     for (case, bytes, wanted) in table {
         let server = Server::always(bytes, Ending::Close).await;
-        let outcome = judge(&send(server.address("/token")).await, &Quirks::default());
+        let outcome = judge(&send(server.address("/token")).await, &Quirks::default(), &read_token_response);
         let found = match &outcome {
             Outcome::InDoubt { .. } => InDoubt,
             Outcome::Refused(..) | Outcome::Unsent(_) => NotRenewed,

@@ -1,13 +1,18 @@
 //! The stored form of a grant: JSON inside the seal. Core types are never serialised directly, so
 //! that a change of theirs cannot silently change what is on disk.
 
+mod client;
+
+use client::StoredRegistration;
 use outlast_core::breaker::Breaker;
+use outlast_core::grant::{Registration, Retiring, Wanted};
 use outlast_core::token::TokenType;
 use outlast_core::{
     Cause, Code, Generation, Grant, GrantId, Secret, Standing, StoreError, Timestamp, TokenSet, Trouble,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Largest record, in bytes before sealing: far above two tokens of the largest size the token
@@ -71,12 +76,17 @@ const MEMBERS: &[&str] = &[
     "failures",
     "grant_type",
     "in_doubt",
+    "proof_key",
+    "registration",
     "renewed_at",
+    "retiring",
     "standing",
     "subject",
+    "subject_name",
     "terms_fingerprint",
     "tokens",
     "trouble",
+    "wanted",
 ];
 
 #[derive(Serialize, Deserialize)]
@@ -88,12 +98,36 @@ struct Stored {
     failures: u8,
     grant_type: String,
     in_doubt: bool,
+    #[serde(default)]
+    proof_key: Option<StoredSecret>,
+    #[serde(default)]
+    registration: Option<StoredRegistration>,
     renewed_at: Option<Millis>,
+    #[serde(default)]
+    retiring: Option<StoredRetiring>,
     standing: StoredStanding,
     subject: Option<String>,
+    #[serde(default)]
+    subject_name: Option<String>,
     terms_fingerprint: u64,
     tokens: Option<StoredTokens>,
     trouble: Option<StoredTrouble>,
+    #[serde(default)]
+    wanted: StoredWanted,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRetiring {
+    access: StoredSecret,
+    retire_at: Millis,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct StoredWanted {
+    acr_values: Option<String>,
+    claims: Option<String>,
+    max_age_secs: Option<u64>,
+    scope: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -127,12 +161,14 @@ enum StoredStanding {
     Live,
     Parked { cause: StoredCause, since: Millis },
     Renewing { since: Millis, attempt: u8 },
+    Revoking { since: Millis },
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum StoredCause {
     Dead,
+    LoggedOut,
     LostRotation,
     NeverGranted,
     NotRenewable,
@@ -185,6 +221,7 @@ impl From<&Grant> for Stored {
             authorization_server,
             client_id,
             subject,
+            subject_name,
             generation: _,
             tokens,
             standing,
@@ -195,6 +232,10 @@ impl From<&Grant> for Stored {
             renewed_at,
             trouble,
             terms_fingerprint,
+            proof_key,
+            registration,
+            retiring,
+            wanted,
         } = grant;
         Self {
             authorization_server: authorization_server.clone(),
@@ -204,12 +245,17 @@ impl From<&Grant> for Stored {
             failures: *failures,
             grant_type: grant_type.clone(),
             in_doubt: *in_doubt,
+            proof_key: proof_key.clone().map(StoredSecret),
+            registration: registration.as_ref().map(StoredRegistration::from),
             renewed_at: renewed_at.map(Millis::from),
+            retiring: retiring.as_ref().map(StoredRetiring::from),
             standing: (*standing).into(),
             subject: subject.clone(),
+            subject_name: subject_name.clone(),
             terms_fingerprint: *terms_fingerprint,
             tokens: tokens.as_ref().map(StoredTokens::from),
             trouble: trouble.as_ref().map(StoredTrouble::from),
+            wanted: wanted.into(),
         }
     }
 }
@@ -222,6 +268,7 @@ impl Stored {
             authorization_server: self.authorization_server,
             client_id: self.client_id,
             subject: self.subject,
+            subject_name: self.subject_name,
             generation,
             tokens: self.tokens.map(TokenSet::from),
             standing: self.standing.into(),
@@ -232,6 +279,10 @@ impl Stored {
             renewed_at: self.renewed_at.map(Timestamp::from),
             trouble: self.trouble.and_then(StoredTrouble::into_trouble),
             terms_fingerprint: self.terms_fingerprint,
+            proof_key: self.proof_key.map(|key| key.0),
+            registration: self.registration.map(Registration::from),
+            retiring: self.retiring.map(Retiring::from),
+            wanted: self.wanted.into(),
         }
     }
 }
@@ -247,6 +298,42 @@ impl From<StoredBreaker> for Breaker {
     fn from(stored: StoredBreaker) -> Self {
         let forced = stored.forced.into_iter().map(Timestamp::from).collect();
         Self { forced, born_forced: stored.born_forced, streak: stored.streak }
+    }
+}
+
+impl From<&Retiring> for StoredRetiring {
+    fn from(retiring: &Retiring) -> Self {
+        let Retiring { access, retire_at } = retiring;
+        Self { access: StoredSecret(access.clone()), retire_at: (*retire_at).into() }
+    }
+}
+
+impl From<StoredRetiring> for Retiring {
+    fn from(stored: StoredRetiring) -> Self {
+        Self { access: stored.access.0, retire_at: stored.retire_at.into() }
+    }
+}
+
+impl From<&Wanted> for StoredWanted {
+    fn from(wanted: &Wanted) -> Self {
+        let Wanted { scope, acr_values, max_age, claims } = wanted;
+        Self {
+            acr_values: acr_values.clone(),
+            claims: claims.clone(),
+            max_age_secs: max_age.map(|age| age.as_secs()),
+            scope: scope.clone(),
+        }
+    }
+}
+
+impl From<StoredWanted> for Wanted {
+    fn from(stored: StoredWanted) -> Self {
+        Self {
+            scope: stored.scope,
+            acr_values: stored.acr_values,
+            max_age: stored.max_age_secs.map(Duration::from_secs),
+            claims: stored.claims,
+        }
     }
 }
 
@@ -305,6 +392,7 @@ impl From<Standing> for StoredStanding {
             Standing::Live => Self::Live,
             Standing::Parked { cause, since } => Self::Parked { cause: cause.into(), since: since.into() },
             Standing::Renewing { since, attempt } => Self::Renewing { since: since.into(), attempt },
+            Standing::Revoking { since } => Self::Revoking { since: since.into() },
         }
     }
 }
@@ -316,6 +404,7 @@ impl From<StoredStanding> for Standing {
             StoredStanding::Live => Self::Live,
             StoredStanding::Parked { cause, since } => Self::Parked { cause: cause.into(), since: since.into() },
             StoredStanding::Renewing { since, attempt } => Self::Renewing { since: since.into(), attempt },
+            StoredStanding::Revoking { since } => Self::Revoking { since: since.into() },
         }
     }
 }
@@ -324,6 +413,7 @@ impl From<Cause> for StoredCause {
     fn from(cause: Cause) -> Self {
         match cause {
             Cause::Dead => Self::Dead,
+            Cause::LoggedOut => Self::LoggedOut,
             Cause::LostRotation => Self::LostRotation,
             Cause::NeverGranted => Self::NeverGranted,
             Cause::NotRenewable => Self::NotRenewable,
@@ -336,6 +426,7 @@ impl From<StoredCause> for Cause {
     fn from(stored: StoredCause) -> Self {
         match stored {
             StoredCause::Dead => Self::Dead,
+            StoredCause::LoggedOut => Self::LoggedOut,
             StoredCause::LostRotation => Self::LostRotation,
             StoredCause::NeverGranted => Self::NeverGranted,
             StoredCause::NotRenewable => Self::NotRenewable,

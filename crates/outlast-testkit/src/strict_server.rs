@@ -103,8 +103,12 @@ impl StrictServer {
 }
 
 impl TokenEndpoint for StrictServer {
+    fn ask<'a>(&'a self, _request: &'a TokenRequest) -> BoxFuture<'a, Answer> {
+        Box::pin(async { Answer::Unsent(Fault::Connect) })
+    }
+
     fn send<'a>(&'a self, _lease: &'a Lease, request: &'a TokenRequest) -> BoxFuture<'a, Answer> {
-        let refresh = request.form.iter().find(|(name, _)| *name == "refresh_token");
+        let refresh = request.form_members().iter().find(|(name, _)| *name == "refresh_token");
         let refresh = refresh.map(|(_, value)| value.expose().to_owned()).unwrap_or_default();
         Box::pin(async move {
             {

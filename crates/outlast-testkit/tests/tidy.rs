@@ -50,6 +50,7 @@ const EXPOSING: &[(&str, &str)] = &[
     ("crates/outlast-cli/src/commands/serve.rs", "writes the capability file"),
     ("crates/outlast-cli/src/commands/token.rs", "prints the token that was asked for"),
     ("crates/outlast-cli/src/demo/story.rs", "hands the demo's agent its capability"),
+    ("crates/outlast-core/src/options.rs", "tells options from others, inside the seal"),
     ("crates/outlast-core/src/grant.rs", "fingerprint of the terms"),
     ("crates/outlast-core/src/secret.rs", "compares"),
     ("crates/outlast-daemon/src/control/capabilities.rs", "answers with a capability that was asked for"),
@@ -60,7 +61,7 @@ const EXPOSING: &[(&str, &str)] = &[
     ("crates/outlast-oauth/src/request.rs", "writes the form"),
     ("crates/outlast-store/src/key/passphrase.rs", "derives the sealing key"),
     ("crates/outlast-store/src/record.rs", "writes the record that is sealed"),
-    ("crates/outlast/src/published.rs", "sets the Authorization field"),
+    ("crates/outlast/src/presentation.rs", "sets the field that carries the token"),
 ];
 
 /// For tests only, so it may look at everything.

@@ -4,27 +4,19 @@
 use arc_swap::ArcSwapOption;
 use criterion::{Criterion, criterion_group, criterion_main};
 use outlast::TokenResponse;
-use outlast::{
-    ClientAuth, Clock, GrantHandle, GrantId, GrantSettings, Provider, Server, Settings, SystemClock, TokenSet,
-};
+use outlast::{Clock, GrantHandle, GrantId, GrantSettings, Provider, Server, Settings, SystemClock, TokenSet};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn handle() -> GrantHandle {
     let settings = GrantSettings {
-        id: GrantId::parse("crm").unwrap(),
-        grant_type: "refresh_token".to_owned(),
-        server: Server::Known(Provider {
-            token_endpoint: "https://as.example/token".to_owned(),
-            ..Provider::default()
-        }),
         client_id: "client".to_owned(),
-        client_auth: ClientAuth::None,
-        scope: vec![],
-        resource: None,
-        upstream: None,
-        quirks: String::new(),
+        ..GrantSettings::new(
+            GrantId::parse("crm").unwrap(),
+            "refresh_token",
+            Server::from(Provider { token_endpoint: "https://as.example/token".to_owned(), ..Provider::default() }),
+        )
     };
     let keeper = Settings::in_memory().grant(settings).open().unwrap();
     let handle = keeper.grant(&GrantId::parse("crm").unwrap()).unwrap();

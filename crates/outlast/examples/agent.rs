@@ -21,15 +21,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let crm = GrantId::parse("crm")?;
     let keeper = Settings::in_memory()
         .grant(GrantSettings {
-            id: crm.clone(),
-            grant_type: "refresh_token".to_owned(),
-            server: Server::Issuer(sandbox.issuer().to_owned()),
             client_id: "sandbox".to_owned(),
             client_auth: ClientAuth::Basic(Secret::new("sandbox-secret")),
-            scope: vec![],
-            resource: None,
-            upstream: None,
-            quirks: String::new(),
+            ..GrantSettings::new(crm.clone(), "refresh_token", Server::Issuer(sandbox.issuer().to_owned()))
         })
         .open()?;
     let _refresher = keeper.refresh_in_background();

@@ -1,17 +1,18 @@
 //! The shell: load, plan, lease, load again, note the intent, redeem, settle, commit, publish.
 
 use crate::flight::Flight;
-use crate::published::{AccessToken, FreshToken, Published};
+use crate::handle::GrantHandle;
+use crate::published::{AccessToken, Published};
+use crate::redeem;
 use crate::settings::{GrantSettings, Server};
 use crate::system_clock::CoarseTime;
 use crate::token_error::TokenError;
 use arc_swap::ArcSwapOption;
 use outlast_core::classify::{Evidence, Quirks, Verdict};
 use outlast_core::freshness::Lead;
-use outlast_core::outcome::judge;
-use outlast_core::plan::{By, plan};
+use outlast_core::plan::plan;
 use outlast_core::settle::{begin, settle};
-use outlast_core::strategy::{GrantType, Redemption};
+use outlast_core::strategy::{GrantType, Renewing, Unrenewable};
 use outlast_core::token::TokenSet;
 use outlast_core::wire::{Fault, Provider, TokenEndpoint};
 use outlast_core::{
@@ -26,7 +27,7 @@ use std::time::Duration;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest wait for another process that renews: longer than discovery and a token request may
 /// take together (D3). Callers stop waiting before, after [`PATIENCE`].
-const LEASE_PATIENCE: Duration = Duration::from_secs(45);
+pub(crate) const LEASE_PATIENCE: Duration = Duration::from_secs(45);
 /// Longest time that finding the authorization server may take, with all its requests.
 const DISCOVERY_MAX: Duration = Duration::from_secs(20);
 /// Pauses between attempts to persist a token set that a full or failing disk refused (F20).
@@ -65,7 +66,7 @@ pub(crate) struct Entry {
     pub(crate) changed: tokio::sync::Notify,
     publishing: std::sync::Mutex<()>,
     provider: tokio::sync::OnceCell<Provider>,
-    coarse: CoarseTime,
+    pub(crate) coarse: CoarseTime,
 }
 
 pub(crate) struct Parts {
@@ -92,7 +93,7 @@ impl Keeper {
             let entry = Entry {
                 terms: settings.terms(),
                 quirks: Quirks::for_provider(&settings.quirks),
-                lead: Lead::of(&settings.id),
+                lead: Lead::of(&settings.id).at_most(settings.renew_within),
                 grant_type,
                 published: ArcSwapOption::empty(),
                 flight: Flight::default(),
@@ -131,7 +132,7 @@ impl Keeper {
         self.0.entries.values()
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.0.parts.clock.now()
     }
 
@@ -141,7 +142,7 @@ impl Keeper {
         Ok(self.publish(entry, grant))
     }
 
-    async fn load(&self, entry: &Entry) -> Result<Grant, TokenError> {
+    pub(crate) async fn load(&self, entry: &Entry) -> Result<Grant, TokenError> {
         let stored = self.0.parts.store.load(&entry.terms.id).await?;
         let grant = stored.unwrap_or_else(|| Grant::empty(&entry.terms)).under(&entry.terms);
         if grant.authorization_server == entry.terms.authorization_server {
@@ -156,7 +157,7 @@ impl Keeper {
     }
 
     /// Publishes a record unless a later generation is published already (S3).
-    fn publish(&self, entry: &Entry, grant: Grant) -> Arc<Published> {
+    pub(crate) fn publish(&self, entry: &Entry, grant: Grant) -> Arc<Published> {
         let publishing = entry.publishing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let current = entry.published.load_full();
         let next = match current {
@@ -165,7 +166,7 @@ impl Keeper {
             current => {
                 let same = current.filter(|current| current.grant.generation == grant.generation);
                 let accepted = same.is_some_and(|current| current.accepted());
-                Arc::new(Published::new(grant, entry.lead, accepted))
+                Arc::new(Published::new(grant, entry.lead, &entry.settings.presentation, accepted))
             }
         };
         entry.published.store(Some(Arc::clone(&next)));
@@ -176,7 +177,7 @@ impl Keeper {
 
     /// Joins the renewal that is aloft for this grant, or launches one on a task of its own: a
     /// caller that goes away cancels nothing (D1, F06).
-    async fn renew(&self, entry: &Arc<Entry>, ask: Ask) -> Result<(), TokenError> {
+    pub(crate) async fn renew(&self, entry: &Arc<Entry>, ask: Ask) -> Result<(), TokenError> {
         let (keeper, own) = (self.clone(), Arc::clone(entry));
         entry.flight.join_or_launch(move || async move { keeper.fly(&own, ask).await }).await
     }
@@ -242,15 +243,13 @@ impl Keeper {
     }
 
     async fn send(&self, entry: &Entry, lease: &Lease, intent: &Grant, provider: &Provider) -> Outcome {
-        match entry.grant_type.renewal(intent, &entry.terms, provider) {
-            Ok(Redemption::Post(request)) => {
-                judge(&self.0.parts.endpoint.send(lease, &request).await, &provider.quirks)
-            }
+        let terms = entry.terms.as_registered(intent);
+        let renewing = Renewing { grant: intent, terms: &terms, provider, subject_token: None };
+        match entry.grant_type.renewal(&renewing) {
+            Ok(redemption) => redeem::carry_out(&self.0.parts, entry, lease, redemption, provider).await,
             // Plan asks for no renewal that cannot be written; a row that says otherwise is ours to mend.
-            Ok(Redemption::Run { .. }) | Err(_) => {
-                let found = "no renewal can be written for this grant".to_owned();
-                Outcome::Refused(Verdict::ClientMisconfigured, Evidence { place: "grant type", found })
-            }
+            Err(Unrenewable::NoRefreshToken) => redeem::unwritable("no renewal can be written for this grant"),
+            Err(Unrenewable::Misconfigured(why)) => redeem::unwritable(why),
         }
     }
 
@@ -266,10 +265,11 @@ impl Keeper {
         }
     }
 
-    async fn provider<'e>(&self, entry: &'e Entry) -> Result<&'e Provider, NotFound> {
+    pub(crate) async fn provider<'e>(&self, entry: &'e Entry) -> Result<&'e Provider, NotFound> {
         let find = || async {
             match &entry.settings.server {
-                Server::Known(provider) => Ok(provider.clone()),
+                Server::Known(provider) => Ok(provider.as_ref().clone()),
+                Server::None => Ok(Provider { quirks: entry.quirks, ..Provider::default() }),
                 Server::Issuer(issuer) => {
                     let found = self.0.parts.discovery.discover(issuer);
                     let mut provider = tokio::time::timeout(DISCOVERY_MAX, found).await.unwrap_or_else(|_| {
@@ -284,14 +284,25 @@ impl Keeper {
         entry.provider.get_or_try_init(find).await
     }
 
-    async fn import(&self, entry: &Arc<Entry>, tokens: TokenSet) -> Result<Generation, TokenError> {
+    pub(crate) async fn import(&self, entry: &Arc<Entry>, tokens: TokenSet) -> Result<Generation, TokenError> {
+        let next = self.change(entry, |held| Some(held.granted(&entry.terms, tokens.clone()))).await?;
+        Ok(next.grant.generation)
+    }
+
+    /// Changes a record under its lease: `change` gets it as it is on disk, and says what it is to
+    /// be; nothing to leave it as it is.
+    pub(crate) async fn change(
+        &self,
+        entry: &Arc<Entry>,
+        change: impl Fn(&Grant) -> Option<Grant>,
+    ) -> Result<Arc<Published>, TokenError> {
         for _ in 0..ROUNDS_MAX {
             let lease = self.0.parts.store.lease(&entry.terms.id, LEASE_PATIENCE).await?;
             let held = self.0.parts.store.load(&entry.terms.id).await?;
             let held = held.unwrap_or_else(|| Grant::empty(&entry.terms));
-            let next = held.granted(&entry.terms, tokens.clone());
+            let Some(next) = change(&held) else { return Ok(self.publish(entry, held)) };
             match self.0.parts.store.commit(&lease, held.generation, &next).await {
-                Ok(()) => return Ok(self.publish(entry, next).grant.generation),
+                Ok(()) => return Ok(self.publish(entry, next)),
                 Err(StoreError::Fenced { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -319,171 +330,14 @@ fn note(next: &Grant) {
         (Standing::Live, _) | (_, None) => {
             tracing::info!(grant = %next.id, generation = %next.generation, "renewed");
         }
-        (Standing::CoolingDown { .. } | Standing::Parked { .. } | Standing::Renewing { .. }, Some(trouble)) => {
+        (
+            Standing::CoolingDown { .. }
+            | Standing::Parked { .. }
+            | Standing::Renewing { .. }
+            | Standing::Revoking { .. },
+            Some(trouble),
+        ) => {
             tracing::warn!(grant = %next.id, code = %trouble.code, detail = %trouble.detail, "not renewed");
         }
-    }
-}
-
-/// One grant of a [`Keeper`]. Cheap to clone.
-#[derive(Clone)]
-pub struct GrantHandle {
-    keeper: Keeper,
-    pub(crate) entry: Arc<Entry>,
-}
-
-impl GrantHandle {
-    /// The grant's name.
-    pub fn id(&self) -> &GrantId {
-        &self.entry.terms.id
-    }
-
-    /// What was said of it.
-    pub fn settings(&self) -> &GrantSettings {
-        &self.entry.settings
-    }
-
-    /// The habits of the grant's provider.
-    pub(crate) fn quirks(&self) -> &Quirks {
-        &self.entry.quirks
-    }
-
-    /// The keeper it belongs to.
-    pub fn keeper(&self) -> &Keeper {
-        &self.keeper
-    }
-
-    /// A fresh access token at once, without lock, IO or allocation; nothing if one has to be
-    /// asked for with [`GrantHandle::access_token`].
-    #[inline]
-    pub fn fresh(&self) -> Option<FreshToken> {
-        let published = self.entry.published.load();
-        let fresh = published.as_ref().is_some_and(|published| self.entry.coarse.millis() < published.fresh_until);
-        fresh.then_some(FreshToken(published))
-    }
-
-    /// An access token that meets `ask`. Answers at once while the held one is good; otherwise
-    /// waits at most [`PATIENCE`] for one renewal that all callers share.
-    pub async fn access_token(&self, ask: Ask) -> Result<AccessToken, TokenError> {
-        self.access_token_past_obstacles(ask, PATIENCE).await
-    }
-
-    /// The same, with a wait of at most `obstacles` for a pause that stands in the way of a
-    /// renewal; the renewal itself is waited for as long as ever.
-    pub(crate) async fn access_token_past_obstacles(
-        &self,
-        ask: Ask,
-        obstacles: Duration,
-    ) -> Result<AccessToken, TokenError> {
-        if ask == Ask::default()
-            && let Some(token) = self.fresh()
-        {
-            return Ok(token.to_owned());
-        }
-        let began = self.keeper.now();
-        let (deadline, obstacles_end) = (began.plus(PATIENCE), began.plus(obstacles.min(PATIENCE)));
-        let mut known = self.entry.published.load_full();
-        loop {
-            let record = match known.take() {
-                Some(record) => record,
-                None => self.keeper.reload(&self.entry).await?,
-            };
-            let strategy = self.entry.grant_type.strategy();
-            match plan(&record.grant, strategy, ask, self.entry.lead, self.keeper.now()) {
-                Plan::Serve(_) => return self.serve(record),
-                Plan::ServeAndRenew(_) => {
-                    self.renew_behind(ask);
-                    return self.serve(record);
-                }
-                Plan::Renew => self.renew_until(ask, deadline).await?,
-                obstacle @ (Plan::NeedsUser(_) | Plan::Wait { .. }) => {
-                    // Another process may have renewed or revived it since: look before giving up.
-                    let latest = self.keeper.reload(&self.entry).await?;
-                    if Arc::ptr_eq(&latest, &record) {
-                        self.meet(obstacle, &record.grant, ask, obstacles_end).await?;
-                    }
-                }
-            }
-            known = self.entry.published.load_full();
-        }
-    }
-
-    fn serve(&self, record: Arc<Published>) -> Result<AccessToken, TokenError> {
-        let grant = self.id().clone();
-        AccessToken::of(record).ok_or(TokenError::NeedsUser { grant, cause: outlast_core::Cause::NeverGranted })
-    }
-
-    fn renew_behind(&self, ask: Ask) {
-        if self.entry.flight.is_aloft() {
-            return;
-        }
-        let handle = self.clone();
-        tokio::spawn(async move {
-            // What went wrong is in the record; the caller has a good token.
-            let _ = handle.keeper.renew(&handle.entry, ask).await;
-        });
-    }
-
-    async fn renew_until(&self, ask: Ask, deadline: Timestamp) -> Result<(), TokenError> {
-        let clock = self.keeper.clock();
-        let left = clock.now().until(deadline);
-        tokio::select! {
-            landed = self.keeper.renew(&self.entry, ask) => landed,
-            () = clock.sleep(left) => Err(TokenError::TimedOut { grant: self.id().clone() }),
-        }
-    }
-
-    /// Waits for an obstacle that will pass in time; otherwise says what it is.
-    async fn meet(&self, obstacle: Plan<'_>, grant: &Grant, ask: Ask, deadline: Timestamp) -> Result<(), TokenError> {
-        let id = grant.id.clone();
-        match obstacle {
-            Plan::NeedsUser(cause) => Err(TokenError::NeedsUser { grant: id, cause }),
-            Plan::Wait { until } => {
-                let refused =
-                    matches!(ask.rejected.map(|rejected| rejected.by), Some(By::Resource { accepted: false }));
-                if refused && grant.standing == Standing::Live {
-                    return Err(TokenError::RejectedAfterRenewal { grant: id, until });
-                }
-                let trouble = grant.trouble.clone();
-                let mistake = trouble.as_ref().is_some_and(|t| t.code.advice() == outlast_core::Advice::FixConfig);
-                if until > deadline || mistake {
-                    return Err(TokenError::CoolingDown { grant: id, until, trouble });
-                }
-                tokio::select! {
-                    () = self.entry.changed.notified() => {}
-                    () = self.keeper.clock().sleep(self.keeper.now().until(until)) => {}
-                }
-                Ok(())
-            }
-            Plan::Renew | Plan::Serve(_) | Plan::ServeAndRenew(_) => Ok(()),
-        }
-    }
-
-    /// Takes a token set over as the grant's next generation, whoever obtained it.
-    pub async fn import(&self, tokens: TokenSet) -> Result<Generation, TokenError> {
-        self.keeper.import(&self.entry, tokens).await
-    }
-
-    /// The record as it is on disk now.
-    pub async fn record(&self) -> Result<Grant, TokenError> {
-        Ok(self.keeper.reload(&self.entry).await?.grant.clone())
-    }
-
-    /// When the held token set is due for renewal, where known.
-    pub fn due_at(&self, grant: &Grant) -> Option<Timestamp> {
-        grant.tokens.as_ref().and_then(|tokens| self.entry.lead.due_at(tokens))
-    }
-
-    /// Waits until another record of this grant is published in this process, or `at_most` passes.
-    pub async fn changed(&self, at_most: Duration) {
-        tokio::select! {
-            () = self.entry.changed.notified() => {}
-            () = self.keeper.clock().sleep(at_most) => {}
-        }
-    }
-
-    /// Renews behind the caller if the grant is due; for the refresher.
-    pub(crate) async fn renew_if_due(&self) {
-        let _ = self.keeper.renew(&self.entry, Ask::default()).await;
     }
 }

@@ -9,17 +9,13 @@
 //! use outlast::{Ask, ClientAuth, GrantId, GrantSettings, Server, Settings};
 //!
 //! let crm = GrantId::parse("crm")?;
+//! let issuer = Server::Issuer("https://login.example.com".to_owned());
 //! let keeper = Settings::new("/var/lib/agent/outlast")
 //!     .grant(GrantSettings {
-//!         id: crm.clone(),
-//!         grant_type: "client_credentials".to_owned(),
-//!         server: Server::Issuer("https://login.example.com".to_owned()),
 //!         client_id: "agent".to_owned(),
 //!         client_auth: ClientAuth::Basic(outlast::Secret::new("from your secret store")),
 //!         scope: vec!["api".to_owned()],
-//!         resource: None,
-//!         upstream: None,
-//!         quirks: String::new(),
+//!         ..GrantSettings::new(crm.clone(), "client_credentials", issuer)
 //!     })
 //!     .open()?;
 //! let _refresher = keeper.refresh_in_background();
@@ -32,31 +28,39 @@
 
 mod discovery;
 mod flight;
+mod handle;
 mod keeper;
+mod login;
 pub mod middleware;
 mod open;
 mod park;
+mod presentation;
 mod published;
+mod redeem;
 mod refresher;
 mod settings;
 mod system_clock;
 mod token_error;
 
-pub use keeper::{GrantHandle, Keeper, PATIENCE};
+pub use handle::GrantHandle;
+pub use keeper::{Keeper, PATIENCE};
+pub use login::{LoggedIn, LoginOptions, LoginPrompt, LoginStep, LoginWay};
 pub use open::{OpenError, Settings, read_record};
 pub use outlast_core::classify;
 pub use outlast_core::freshness;
-pub use outlast_core::grant::{Cause, ClientAuth, Grant, GrantId, Standing, Terms, Trouble};
+pub use outlast_core::grant::{Cause, ClientAuth, Grant, GrantId, Standing, Terms, Trouble, Wanted};
+pub use outlast_core::options::{GrantOption, OptionKind, OptionValue, Options};
 pub use outlast_core::plan::{Ask, By, Rejected};
 pub use outlast_core::secret::Secret;
 pub use outlast_core::store::StoreError;
-pub use outlast_core::strategy::{Recovery, Renewal, Rotation, Strategy};
+pub use outlast_core::strategy::{GrantType, Recovery, Renewal, Rotation, Strategy};
 pub use outlast_core::token::{Generation, TokenSet, TokenType};
 pub use outlast_core::token_response::read_token_set;
-pub use outlast_core::wire::{Provider, TokenResponse};
+pub use outlast_core::wire::{Provider, SigningKey, TokenResponse};
 pub use outlast_core::{Advice, BoxFuture, Clock, Code, Timestamp};
 pub use outlast_oauth::{grant_type, metadata, provider};
 pub use outlast_store::key::KeySource;
+pub use presentation::Presentation;
 pub use published::{AccessToken, FreshToken};
 pub use refresher::Refresher;
 pub use settings::{GrantSettings, Server};

@@ -1,6 +1,6 @@
 //! Waits until a parked grant is revived, in any process.
 
-use crate::keeper::GrantHandle;
+use crate::handle::GrantHandle;
 use crate::published::AccessToken;
 use crate::token_error::TokenError;
 use outlast_core::{Advice, Ask};

@@ -1,9 +1,10 @@
 //! The record a process answers from: no lock, no IO.
 
-use http::HeaderValue;
+use crate::presentation::Presentation;
+use http::{HeaderName, HeaderValue};
 use outlast_core::freshness::Lead;
 use outlast_core::token::TokenType;
-use outlast_core::{Generation, Grant, GrantId, Secret, Timestamp};
+use outlast_core::{Generation, Grant, GrantId, Secret, Standing, Timestamp};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -14,34 +15,27 @@ pub(crate) struct Published {
     pub(crate) grant: Grant,
     /// Before this moment the token may be served without asking anybody; milliseconds.
     pub(crate) fresh_until: u64,
+    field: HeaderName,
     header: Option<HeaderValue>,
     accepted: AtomicBool,
 }
 
 impl Published {
-    pub(crate) fn new(grant: Grant, lead: Lead, accepted: bool) -> Self {
+    pub(crate) fn new(grant: Grant, lead: Lead, presentation: &Presentation, accepted: bool) -> Self {
         let fresh_until = match &grant.tokens {
+            Some(_) if matches!(grant.standing, Standing::Revoking { .. }) => 0,
             Some(tokens) => lead.due_at(tokens).map_or(u64::MAX - 1, Timestamp::as_millis),
             None => 0,
         };
-        let header = grant.tokens.as_ref().and_then(|tokens| authorization(tokens.token_type, &tokens.access));
-        Self { grant, fresh_until, header, accepted: AtomicBool::new(accepted) }
+        let header = grant.tokens.as_ref().and_then(|tokens| presentation.value(tokens.token_type, &tokens.access));
+        let field = presentation.field().clone();
+        Self { grant, fresh_until, field, header, accepted: AtomicBool::new(accepted) }
     }
 
     /// Whether a resource took this token.
     pub(crate) fn accepted(&self) -> bool {
         self.accepted.load(Ordering::Relaxed)
     }
-}
-
-fn authorization(token_type: TokenType, token: &Secret) -> Option<HeaderValue> {
-    let scheme = match token_type {
-        TokenType::Bearer => "Bearer",
-        TokenType::Dpop => "DPoP",
-    };
-    let mut value = HeaderValue::try_from(format!("{scheme} {}", token.expose())).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// An access token that was good when it was handed out. Cheap to clone; ask again for every
@@ -61,7 +55,12 @@ impl AccessToken {
         &tokens.expect("an access token is only made of a record that holds tokens").access
     }
 
-    /// The value of the Authorization field (RFC 6750 2.1), marked sensitive.
+    /// The field that carries the token: Authorization, unless the grant says otherwise.
+    pub fn field(&self) -> &HeaderName {
+        &self.0.field
+    }
+
+    /// The value of that field (RFC 6750 2.1), marked sensitive.
     pub fn authorization(&self) -> &HeaderValue {
         self.0.header.as_ref().expect("an access token is only made of a record that has a header")
     }
@@ -69,6 +68,11 @@ impl AccessToken {
     /// Which token set it belongs to; complaints about the token name this.
     pub fn generation(&self) -> Generation {
         self.0.grant.generation
+    }
+
+    /// How it is presented.
+    pub fn token_type(&self) -> TokenType {
+        self.0.grant.tokens.as_ref().map_or(TokenType::Bearer, |tokens| tokens.token_type)
     }
 
     /// Whose token it is.

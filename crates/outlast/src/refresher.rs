@@ -1,6 +1,7 @@
 //! BACKGROUND REFRESH LOOP: wakes at least every 30 seconds, then only asks the keeper.
 
-use crate::keeper::{Entry, GrantHandle, Keeper};
+use crate::handle::GrantHandle;
+use crate::keeper::{Entry, Keeper};
 use outlast_core::freshness::next_wake;
 use outlast_core::{Ask, Plan, plan};
 use std::collections::BTreeMap;

@@ -1,9 +1,12 @@
 //! What a user of the library says of a grant.
 
+use crate::presentation::Presentation;
 use http::Uri;
 use outlast_core::grant::ClientAuth;
+use outlast_core::options::Options;
 use outlast_core::wire::Provider;
 use outlast_core::{GrantId, Terms};
+use std::time::Duration;
 
 /// Where a grant's authorization server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +14,15 @@ pub enum Server {
     /// Found by discovery from the issuer (RFC 8414, OpenID Connect Discovery), when first needed.
     Issuer(String),
     /// Known.
-    Known(Provider),
+    Known(Box<Provider>),
+    /// There is none: the grant type gets its tokens otherwise, such as an API key.
+    None,
+}
+
+impl From<Provider> for Server {
+    fn from(provider: Provider) -> Self {
+        Self::Known(Box::new(provider))
+    }
 }
 
 impl Server {
@@ -20,6 +31,7 @@ impl Server {
         match self {
             Self::Issuer(issuer) => issuer,
             Self::Known(provider) => provider.issuer.as_deref().unwrap_or(&provider.token_endpoint),
+            Self::None => "none",
         }
     }
 }
@@ -45,19 +57,52 @@ pub struct GrantSettings {
     pub upstream: Option<Uri>,
     /// The provider whose documented error codes are consulted first; empty for none.
     pub quirks: String,
+    /// What the grant type is told besides; each grant type lists what it takes.
+    pub options: Options,
+    /// Whether tokens are bound to a key of the grant's own (RFC 9449).
+    pub dpop: bool,
+    /// Longest time between two renewals, for grants that end when they are idle and keys that are
+    /// rotated.
+    pub renew_within: Option<Duration>,
+    /// The life of an access token where the server does not tell.
+    pub token_life: Option<Duration>,
+    /// How requests carry the token.
+    pub presentation: Presentation,
 }
 
 impl GrantSettings {
+    /// A grant of that name, type and server, with everything else left out.
+    pub fn new(id: GrantId, grant_type: impl Into<String>, server: Server) -> Self {
+        Self {
+            id,
+            grant_type: grant_type.into(),
+            server,
+            client_id: String::new(),
+            client_auth: ClientAuth::None,
+            scope: Vec::new(),
+            resource: None,
+            upstream: None,
+            quirks: String::new(),
+            options: Options::default(),
+            dpop: false,
+            renew_within: None,
+            token_life: None,
+            presentation: Presentation::default(),
+        }
+    }
+
     /// The part that decides about renewals.
-    pub(crate) fn terms(&self) -> Terms {
+    pub fn terms(&self) -> Terms {
         Terms {
-            id: self.id.clone(),
-            grant_type: self.grant_type.clone(),
-            authorization_server: self.server.identity().to_owned(),
             client_id: self.client_id.clone(),
             client_auth: self.client_auth.clone(),
             scope: self.scope.clone(),
             resource: self.resource.clone(),
+            options: self.options.clone(),
+            dpop: self.dpop,
+            renew_within: self.renew_within,
+            token_life: self.token_life,
+            ..Terms::new(self.id.clone(), self.grant_type.clone(), self.server.identity())
         }
     }
 }

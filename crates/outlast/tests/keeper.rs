@@ -1,7 +1,7 @@
 //! What the keeper promises, against a strict server that counts.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use outlast::{Ask, By, ClientAuth, Code, GrantHandle, GrantId, GrantSettings, Keeper, Provider, Rejected, Server};
+use outlast::{Ask, By, Code, GrantHandle, GrantId, GrantSettings, Keeper, Provider, Rejected, Server};
 use outlast::{Generation, Settings, Standing, TokenSet};
 use outlast_core::store::{Lease, StoreError, TokenStore};
 use outlast_core::{BoxFuture, Clock, Grant};
@@ -21,15 +21,8 @@ fn crm() -> GrantId {
 fn settings() -> GrantSettings {
     let provider = Provider { token_endpoint: "https://as.example/token".to_owned(), ..Provider::default() };
     GrantSettings {
-        id: crm(),
-        grant_type: "refresh_token".to_owned(),
-        server: Server::Known(provider),
         client_id: "client".to_owned(),
-        client_auth: ClientAuth::None,
-        scope: vec![],
-        resource: None,
-        upstream: None,
-        quirks: String::new(),
+        ..GrantSettings::new(crm(), "refresh_token", Server::from(provider))
     }
 }
 
@@ -353,7 +346,7 @@ async fn n48_tokens_of_one_server_are_never_sent_to_another() {
     let world = World::new();
     world.granted().await;
     let provider = Provider { token_endpoint: "https://elsewhere.example/token".to_owned(), ..Provider::default() };
-    let moved = GrantSettings { server: Server::Known(provider), ..settings() };
+    let moved = GrantSettings { server: Server::from(provider), ..settings() };
     let keeper = Settings::in_memory()
         .store(Arc::clone(&world.store))
         .endpoint(Arc::new(world.server.clone()))

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
 use outlast::middleware::{AuthorizeError, AuthorizeLayer, Policy, authorize};
-use outlast::{ClientAuth, Clock, Code, GrantHandle, GrantId, GrantSettings, Provider, Server, Settings, TokenSet};
+use outlast::{Clock, Code, GrantHandle, GrantId, GrantSettings, Provider, Server, Settings, TokenSet};
 use outlast_testkit::clock::SimulatedClock;
 use outlast_testkit::strict_server::{StrictServer, Trick};
 use std::convert::Infallible;
@@ -70,15 +70,9 @@ async fn world_of(provider_name: &str) -> World {
     let clock = Arc::new(SimulatedClock::new());
     let provider = Provider { token_endpoint: "https://as.example/token".to_owned(), ..Provider::default() };
     let settings = GrantSettings {
-        id: GrantId::parse("crm").unwrap(),
-        grant_type: "refresh_token".to_owned(),
-        server: Server::Known(provider),
         client_id: "client".to_owned(),
-        client_auth: ClientAuth::None,
-        scope: vec![],
-        resource: None,
-        upstream: None,
         quirks: provider_name.to_owned(),
+        ..GrantSettings::new(GrantId::parse("crm").unwrap(), "refresh_token", Server::from(provider))
     };
     let keeper = Settings::in_memory()
         .endpoint(Arc::new(server.clone()))

@@ -21,15 +21,9 @@ async fn sandbox(access_ttl: Duration) -> Sandbox {
 
 fn process(home: &Path, sandbox: &Sandbox, grant_type: &str) -> Keeper {
     let settings = GrantSettings {
-        id: crm(),
-        grant_type: grant_type.to_owned(),
-        server: Server::Issuer(sandbox.issuer().to_owned()),
         client_id: "sandbox".to_owned(),
         client_auth: ClientAuth::Basic(Secret::new("sandbox-secret")),
-        scope: vec![],
-        resource: None,
-        upstream: None,
-        quirks: String::new(),
+        ..GrantSettings::new(crm(), grant_type, Server::Issuer(sandbox.issuer().to_owned()))
     };
     outlast::Settings::new(home).grant(settings).open().unwrap()
 }

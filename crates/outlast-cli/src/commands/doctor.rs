@@ -153,6 +153,7 @@ async fn server(server: &Server) -> Result<String, Fault> {
             Ok(format!("{issuer} answers; token endpoint {}", found.token_endpoint))
         }
         Server::Known(provider) => reach(&provider.token_endpoint).await,
+        Server::None => Ok("this grant has no authorization server".to_owned()),
     }
 }
 

@@ -5,8 +5,7 @@ use crate::ask::now;
 use crate::context::Context;
 use crate::exit::Fault;
 use crate::{env, output, process, words};
-use outlast::{ClientAuth, Code, GrantSettings, Keeper, Timestamp};
-use outlast_daemon::config::GrantEntry;
+use outlast::{Code, GrantSettings, Keeper, Timestamp};
 use outlast_daemon::status::GrantStatus;
 use serde_json::Value;
 use std::time::Duration;
@@ -58,21 +57,7 @@ fn settings(context: &Context, name: Option<&str>) -> Result<Vec<GrantSettings>,
     }
     let resolved = context.config.entries().iter().zip(context.config.resolve_each(&env::text));
     let wanted = resolved.filter(|(entry, _)| name.is_none_or(|name| name == entry.id.as_str()));
-    Ok(wanted.map(|(entry, resolved)| resolved.unwrap_or_else(|_| without_secret(entry))).collect())
-}
-
-fn without_secret(entry: &GrantEntry) -> GrantSettings {
-    GrantSettings {
-        id: entry.id.clone(),
-        grant_type: entry.grant_type.clone(),
-        server: entry.server.clone(),
-        client_id: entry.client_id.clone(),
-        client_auth: ClientAuth::None,
-        scope: entry.scope.clone(),
-        resource: entry.resource.clone(),
-        upstream: entry.upstream.clone(),
-        quirks: entry.quirks.clone(),
-    }
+    Ok(wanted.map(|(entry, resolved)| resolved.unwrap_or_else(|_| entry.without_secrets())).collect())
 }
 
 async fn look(keeper: &Keeper) -> Result<Vec<GrantStatus>, Fault> {

@@ -150,15 +150,10 @@ fn settings(sandbox: &Sandbox, grant: &GrantId) -> Result<GrantSettings, Fault> 
     let known = Settings::default();
     let upstream = sandbox.api().parse().map_err(|_| Fault::new(Code::Internal, "the sandbox has no address"))?;
     Ok(GrantSettings {
-        id: grant.clone(),
-        grant_type: "refresh_token".to_owned(),
-        server: Server::Issuer(sandbox.issuer().to_owned()),
         client_id: known.client_id,
         client_auth: known.client_secret.map_or(ClientAuth::None, |secret| ClientAuth::Basic(Secret::new(secret))),
-        scope: Vec::new(),
-        resource: None,
         upstream: Some(upstream),
-        quirks: String::new(),
+        ..GrantSettings::new(grant.clone(), "refresh_token", Server::Issuer(sandbox.issuer().to_owned()))
     })
 }
 

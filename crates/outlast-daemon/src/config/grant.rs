@@ -4,11 +4,13 @@ use super::ConfigError;
 use super::address;
 use super::document::{Located, Table, shown};
 use super::nearest::nearest;
+use super::option;
 use super::preset;
 use super::secret_source::SecretSource;
 use http::Uri;
-use outlast::classify::Quirks;
-use outlast::{ClientAuth, Code, GrantId, GrantSettings, Provider, Secret, Server, grant_type};
+use option::Told;
+use outlast::{ClientAuth, Code, GrantId, GrantSettings, GrantType, Options, Provider, Secret, Server, grant_type};
+use std::time::Duration;
 
 /// The grant type that is meant where neither the configuration nor a preset says.
 const USUAL_OF_ISSUER: &str = "authorization_code";
@@ -76,28 +78,37 @@ pub struct GrantEntry {
     pub upstream: Option<Uri>,
     /// The provider whose documented error codes are consulted first; empty for none.
     pub quirks: String,
+    /// What the grant type is told besides; its secrets are named and not yet read.
+    pub options: Vec<(&'static str, Told)>,
+    /// Longest time between two renewals that the provider documents for a grant to live on.
+    pub renew_within: Option<Duration>,
     /// Where in the file a secret stands as plain text.
     pub(crate) plain_secret: Option<std::ops::Range<usize>>,
 }
 
 impl GrantEntry {
-    /// The settings, with the secret that was fetched for them.
-    pub(crate) fn settings(&self, secret: Option<Secret>) -> GrantSettings {
+    /// The settings without anything secret, for looking at a grant that cannot be used now.
+    pub fn without_secrets(&self) -> GrantSettings {
+        self.settings(None, Options::default())
+    }
+
+    /// The settings, with the secrets that were fetched for them.
+    pub(crate) fn settings(&self, secret: Option<Secret>, options: Options) -> GrantSettings {
         let client_auth = match (self.client_method, secret) {
             (ClientMethod::Basic, Some(secret)) => ClientAuth::Basic(secret),
             (ClientMethod::Post, Some(secret)) => ClientAuth::Post(secret),
             (ClientMethod::None, _) | (_, None) => ClientAuth::None,
         };
         GrantSettings {
-            id: self.id.clone(),
-            grant_type: self.grant_type.clone(),
-            server: self.server.clone(),
             client_id: self.client_id.clone(),
             client_auth,
             scope: self.scope.clone(),
             resource: self.resource.clone(),
             upstream: self.upstream.clone(),
             quirks: self.quirks.clone(),
+            options,
+            renew_within: self.renew_within,
+            ..GrantSettings::new(self.id.clone(), self.grant_type.clone(), self.server.clone())
         }
     }
 }
@@ -107,31 +118,51 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
     let document = table.document;
     let id = GrantId::parse(name)
         .map_err(|why| document.error(&span, why, "use letters, digits, '-', '_' and '.', such as [grant.crm]"))?;
-    table.expect_only(KEYS)?;
-    let found = server(table, &span)?;
-    let grant_type = grant_type_of(table, found.usual_grant_type)?;
+    let named = grant_type_named(table)?;
+    // Before the server is looked for: a key written wrong is why it is not found.
+    table.expect_only(&option::keys(KEYS, named))?;
+    let found = server(table, &span, named)?;
+    let row = match named {
+        Some(row) => row,
+        None => usual(table, found.usual_grant_type)?,
+    };
+    table.expect_only(&option::keys(KEYS, Some(row)))?;
     let secret = SecretSource::read(table, "client_secret")?;
     let client_id = table.text("client_id")?.map(|id| id.value);
     let client_method = method(table, secret.is_some(), found.with_secret)?;
-    if grant_type == "client_credentials" && (client_id.is_none() || client_method == ClientMethod::None) {
-        let detail = format!("{} has grant type client_credentials and no client that can prove who it is", table.name);
-        return Err(document.error(&span, detail, "set client_id and client_secret (RFC 6749 4.4)"));
-    }
     let resource = table.text("resource")?;
     resource.iter().try_for_each(|resource| address::resource(document, resource))?;
     let upstream = table.text("upstream")?.or(found.upstream);
-    Ok(GrantEntry {
+    let options = option::read(table, row, &span)?;
+    let plain_option = options.iter().find_map(|(_, told)| told.plain_span());
+    let entry = GrantEntry {
         id,
-        grant_type,
+        grant_type: row.strategy().grant_type.to_owned(),
         server: found.server,
         client_id: client_id.unwrap_or_default(),
         client_method,
-        plain_secret: secret.as_ref().and_then(plain_span),
+        plain_secret: secret.as_ref().and_then(plain_span).or(plain_option),
         client_secret: secret.map(|secret| secret.value),
         scope: table.words("scope")?,
         resource: resource.map(|resource| resource.value),
         upstream: upstream.map(|upstream| address::upstream(document, &upstream)).transpose()?,
         quirks: found.quirks,
+        options,
+        renew_within: found.renew_within,
+    };
+    check(&entry, row).map_err(|(why, mend)| document.error(&span, format!("{} {why}", table.name), mend))?;
+    Ok(entry)
+}
+
+/// What the grant type itself has against the entry. Its secrets are not fetched for that: something
+/// stands in for each.
+fn check(entry: &GrantEntry, row: &dyn GrantType) -> Result<(), (String, String)> {
+    let stand_in = || Secret::new("configured");
+    let options = option::resolve(&entry.options, &|_, _| Ok::<_, ConfigError>(stand_in()));
+    let settings = entry.settings(entry.client_secret.as_ref().map(|_| stand_in()), options.unwrap_or_default());
+    row.check(&settings.terms()).map_err(|why| match why.split_once(": ") {
+        Some((why, mend)) => (why.to_owned(), mend.to_owned()),
+        None => (why, format!("see docs/grant-types.md for {}", row.strategy().grant_type)),
     })
 }
 
@@ -151,16 +182,24 @@ struct Found {
     with_secret: ClientMethod,
     quirks: String,
     upstream: Option<Located<String>>,
+    renew_within: Option<Duration>,
 }
 
 impl Found {
     /// A server of which nothing is known but its address.
     fn unknown(server: Server, usual_grant_type: &'static str) -> Self {
-        Self { server, usual_grant_type, with_secret: ClientMethod::Basic, quirks: String::new(), upstream: None }
+        Self {
+            server,
+            usual_grant_type,
+            with_secret: ClientMethod::Basic,
+            quirks: String::new(),
+            upstream: None,
+            renew_within: None,
+        }
     }
 }
 
-fn server(table: Table<'_>, span: &std::ops::Range<usize>) -> Result<Found, ConfigError> {
+fn server(table: Table<'_>, span: &std::ops::Range<usize>, row: Option<Row>) -> Result<Found, ConfigError> {
     let document = table.document;
     let named = (table.text("provider")?, table.text("issuer")?, table.text("token_endpoint")?);
     if named.0.is_none() {
@@ -174,13 +213,15 @@ fn server(table: Table<'_>, span: &std::ops::Range<usize>) -> Result<Found, Conf
         }
         (None, None, Some(endpoint)) => {
             address::secure(document, "token_endpoint", &endpoint)?;
-            let server = Server::Known(Provider {
+            let server = Server::from(Provider {
                 name: "custom".to_owned(),
                 token_endpoint: endpoint.value,
-                issuer: None,
-                quirks: Quirks::default(),
+                ..Provider::default()
             });
             Ok(Found::unknown(server, USUAL_OF_ENDPOINT))
+        }
+        (None, None, None) if row.is_some_and(|row| !row.has_server()) => {
+            Ok(Found::unknown(Server::None, USUAL_OF_ENDPOINT))
         }
         (None, None, None) => {
             let detail = format!("{} names no authorization server", table.name);
@@ -201,18 +242,26 @@ fn of_preset(table: Table<'_>, name: &Located<String>) -> Result<Found, ConfigEr
         Err(_) => None,
     };
     Ok(Found {
-        server: Server::Known(addresses.provider),
+        server: Server::from(addresses.provider),
         usual_grant_type: preset.usual_grant_type,
         with_secret: ClientMethod::parse(preset.client_auth.as_str()).unwrap_or(ClientMethod::Basic),
         quirks: preset.name.to_owned(),
         upstream,
+        renew_within: preset.keep_alive_after(),
     })
 }
 
-fn grant_type_of(table: Table<'_>, usual: &str) -> Result<String, ConfigError> {
-    let Some(named) = table.text("grant_type")? else { return Ok(usual.to_owned()) };
-    if grant_type::find(&named.value).is_some() {
-        return Ok(named.value);
+type Row = &'static dyn GrantType;
+
+fn usual(table: Table<'_>, name: &'static str) -> Result<Row, ConfigError> {
+    let broken = || table.document.error(&(0..0), format!("no grant type {name}"), "report this");
+    grant_type::find(name).ok_or_else(broken)
+}
+
+fn grant_type_named(table: Table<'_>) -> Result<Option<Row>, ConfigError> {
+    let Some(named) = table.text("grant_type")? else { return Ok(None) };
+    if let Some(row) = grant_type::find(&named.value) {
+        return Ok(Some(row));
     }
     let known: Vec<&str> = grant_type::TABLE.iter().map(|row| row.strategy().grant_type).collect();
     let mend = match nearest(&named.value, &known) {

@@ -114,19 +114,18 @@ pub fn id(name: &str) -> GrantId {
 
 pub fn settings(name: &str, token_endpoint: &str, upstream: Option<&str>) -> GrantSettings {
     GrantSettings {
-        id: id(name),
-        grant_type: "refresh_token".to_owned(),
-        server: Server::Known(Provider {
-            name: "custom".to_owned(),
-            token_endpoint: token_endpoint.to_owned(),
-            ..Provider::default()
-        }),
         client_id: "sandbox".to_owned(),
         client_auth: ClientAuth::Basic(Secret::new("sandbox-secret")),
-        scope: vec![],
-        resource: None,
         upstream: upstream.map(|upstream| upstream.parse().unwrap()),
-        quirks: String::new(),
+        ..GrantSettings::new(
+            id(name),
+            "refresh_token",
+            Server::from(Provider {
+                name: "custom".to_owned(),
+                token_endpoint: token_endpoint.to_owned(),
+                ..Provider::default()
+            }),
+        )
     }
 }
 

@@ -1,8 +1,8 @@
 //! A grant a person gave on another device (RFC 8628). Renewed by its refresh token.
 
 use crate::request;
-use outlast_core::strategy::{Recovery, Redemption, Renewal, Rotation, Strategy, Unrenewable};
-use outlast_core::{Grant, GrantType, Provider, Terms};
+use outlast_core::GrantType;
+use outlast_core::strategy::{Recovery, Redemption, Renewal, Renewing, Rotation, Strategy, Unrenewable};
 
 /// The row `device_code`.
 pub(super) struct DeviceCode;
@@ -20,7 +20,7 @@ impl GrantType for DeviceCode {
         &STRATEGY
     }
 
-    fn renewal(&self, grant: &Grant, terms: &Terms, provider: &Provider) -> Result<Redemption, Unrenewable> {
-        request::refresh(grant, terms, provider)
+    fn renewal(&self, renewing: &Renewing<'_>) -> Result<Redemption, Unrenewable> {
+        request::refresh(renewing)
     }
 }

@@ -1,8 +1,8 @@
 //! A grant that came as a refresh token, got by other means and imported (RFC 6749 6).
 
 use crate::request;
-use outlast_core::strategy::{Recovery, Redemption, Renewal, Rotation, Strategy, Unrenewable};
-use outlast_core::{Grant, GrantType, Provider, Terms};
+use outlast_core::GrantType;
+use outlast_core::strategy::{Recovery, Redemption, Renewal, Renewing, Rotation, Strategy, Unrenewable};
 
 /// The row `refresh_token`.
 pub(super) struct RefreshToken;
@@ -20,7 +20,7 @@ impl GrantType for RefreshToken {
         &STRATEGY
     }
 
-    fn renewal(&self, grant: &Grant, terms: &Terms, provider: &Provider) -> Result<Redemption, Unrenewable> {
-        request::refresh(grant, terms, provider)
+    fn renewal(&self, renewing: &Renewing<'_>) -> Result<Redemption, Unrenewable> {
+        request::refresh(renewing)
     }
 }

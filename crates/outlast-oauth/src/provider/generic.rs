@@ -15,6 +15,18 @@ pub fn from_metadata(metadata: &Metadata) -> Provider {
         name: DISCOVERED.to_owned(),
         token_endpoint: metadata.token_endpoint.clone(),
         issuer: Some(metadata.issuer.clone()),
+        authorization_endpoint: metadata.authorization_endpoint.clone(),
+        names_issuer: metadata.authorization_response_iss_parameter_supported,
+        device_endpoint: metadata.device_authorization_endpoint.clone(),
+        push_endpoint: metadata.pushed_authorization_request_endpoint.clone(),
+        push_required: metadata.require_pushed_authorization_requests,
+        registration_endpoint: metadata.registration_endpoint.clone(),
+        revocation_endpoint: metadata.revocation_endpoint.clone(),
+        introspection_endpoint: metadata.introspection_endpoint.clone(),
+        userinfo_endpoint: metadata.userinfo_endpoint.clone(),
+        client_auth_methods: Some(metadata.token_endpoint_auth_methods_supported.clone()),
+        code_challenge_methods: metadata.code_challenge_methods_supported.clone(),
+        scopes_supported: metadata.scopes_supported.clone(),
         ..Provider::default()
     }
 }

@@ -14,7 +14,6 @@ pub use parameter::{Addresses, Form, Parameter, ParameterError};
 
 use crate::client_authentication::ClientAuthMethod;
 use outlast_core::strategy::Rotation;
-use outlast_core::{Provider, Quirks};
 use std::time::Duration;
 
 macro_rules! presets {
@@ -209,18 +208,6 @@ impl Rotates {
 }
 
 impl Preset {
-    /// The server as renewals need it. A template has no token endpoint before [`Preset::with`]: nothing can be sent
-    /// to what this returns for one.
-    pub fn provider(&self) -> Provider {
-        let ready = self.parameters.is_empty();
-        Provider {
-            name: self.name.to_owned(),
-            token_endpoint: if ready { self.token_endpoint.to_owned() } else { String::new() },
-            issuer: self.issuer.filter(|_| ready).map(str::to_owned),
-            quirks: Quirks::for_provider(self.name),
-        }
-    }
-
     /// How long after its last renewal a grant should be renewed though nobody asks: half of its idle life.
     pub fn keep_alive_after(&self) -> Option<Duration> {
         self.idle_life.map(|life| life / 2)

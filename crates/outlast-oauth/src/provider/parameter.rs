@@ -1,6 +1,6 @@
 //! The parts of a preset's addresses that differ by customer, and how they are filled in.
 
-use super::Preset;
+use super::{Pkce, Preset};
 use crate::address::{self, AddressError};
 use outlast_core::{Code, Provider, Quirks};
 use std::fmt;
@@ -66,18 +66,8 @@ fn is_name(value: &str, others: &str) -> bool {
 /// The addresses of an authorization server, ready to be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// The server as renewals need it.
+    /// The server.
     pub provider: Provider,
-    /// Where a person is sent to consent (RFC 6749 3.1).
-    pub authorization_endpoint: Option<String>,
-    /// Where authorization codes are exchanged (RFC 6749 4.1.3).
-    pub exchange_endpoint: String,
-    /// Where device codes are asked for (RFC 8628 3.1).
-    pub device_endpoint: Option<String>,
-    /// Where tokens are revoked (RFC 7009 2).
-    pub revocation_endpoint: Option<String>,
-    /// Where tokens are examined (RFC 7662 2).
-    pub introspection_endpoint: Option<String>,
     /// The origins of its APIs.
     pub upstreams: Vec<String>,
 }
@@ -177,21 +167,32 @@ impl Preset {
         self.check(values)?;
         let fill = |template: &str| self.filled(template, values);
         let fill_some = |template: Option<&str>| template.map(fill).transpose();
-        let token_endpoint = fill(self.token_endpoint)?;
         Ok(Addresses {
-            authorization_endpoint: fill_some(self.authorization_endpoint)?,
-            exchange_endpoint: fill_some(self.exchange_endpoint)?.unwrap_or_else(|| token_endpoint.clone()),
-            device_endpoint: fill_some(self.device_endpoint)?,
-            revocation_endpoint: fill_some(self.revocation_endpoint)?,
-            introspection_endpoint: fill_some(self.introspection_endpoint)?,
             upstreams: self.upstreams.iter().map(|upstream| fill(upstream)).collect::<Result<_, _>>()?,
             provider: Provider {
                 name: self.name.to_owned(),
-                token_endpoint,
+                token_endpoint: fill(self.token_endpoint)?,
                 issuer: fill_some(self.issuer)?,
                 quirks: Quirks::for_provider(self.name),
+                authorization_endpoint: fill_some(self.authorization_endpoint)?,
+                authorization_parameters: owned(self.authorization_parameters),
+                exchange_endpoint: fill_some(self.exchange_endpoint)?,
+                device_endpoint: fill_some(self.device_endpoint)?,
+                revocation_endpoint: fill_some(self.revocation_endpoint)?,
+                introspection_endpoint: fill_some(self.introspection_endpoint)?,
+                scope_separator: (self.scope_separator != ' ').then_some(self.scope_separator),
+                refuses_pkce: self.pkce == Pkce::Unsupported,
+                ..Provider::default()
             },
         })
+    }
+
+    /// The server without its parameters filled in. A template has no address before
+    /// [`Preset::with`]: nothing can be sent to what this returns for one.
+    pub fn provider(&self) -> Provider {
+        let unfilled =
+            || Provider { name: self.name.to_owned(), quirks: Quirks::for_provider(self.name), ..Provider::default() };
+        self.with(&[]).map_or_else(|_| unfilled(), |addresses| addresses.provider)
     }
 
     fn check(&self, values: &[(&str, &str)]) -> Result<(), ParameterError> {
@@ -221,4 +222,8 @@ impl Preset {
             Err(source) => Err(ParameterError::Address { preset: self.name, source }),
         }
     }
+}
+
+fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

@@ -142,7 +142,7 @@ pub fn tokens() -> Vec<u8> {
 
 pub fn refresh_request(endpoint: String) -> TokenRequest {
     let form = vec![("grant_type", Secret::new("refresh_token")), ("refresh_token", Secret::new("CANARY+r/1 &="))];
-    TokenRequest { endpoint, form, authorization: Some(Secret::new("Basic Q0FOQVJZ")) }
+    TokenRequest { authorization: Some(Secret::new("Basic Q0FOQVJZ")), ..TokenRequest::form(&endpoint, form) }
 }
 
 /// Sends a refresh request with limits that no test waits for.

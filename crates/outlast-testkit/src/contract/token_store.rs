@@ -1,7 +1,9 @@
 //! What every [`TokenStore`] must keep.
 
 use outlast_core::breaker::Breaker;
+use outlast_core::grant::{ClientAuth, Registration, Retiring, Wanted};
 use outlast_core::token::TokenType;
+use outlast_core::wire::SigningKey;
 use outlast_core::{
     Cause, Code, Fence, Generation, Grant, GrantId, Lease, Secret, Standing, StoreError, Timestamp, TokenSet,
     TokenStore, Trouble,
@@ -44,6 +46,7 @@ pub fn grant(name: &str, generation: u64) -> Grant {
         authorization_server: "https://as.example".to_owned(),
         client_id: "client".to_owned(),
         subject: None,
+        subject_name: None,
         generation: Generation(generation),
         tokens: Some(tokens(&format!("access-{name}-{generation}"), &format!("refresh-{name}-{generation}"))),
         standing: Standing::Live,
@@ -54,6 +57,10 @@ pub fn grant(name: &str, generation: u64) -> Grant {
         renewed_at: None,
         trouble: None,
         terms_fingerprint: 0,
+        proof_key: None,
+        registration: None,
+        retiring: None,
+        wanted: Wanted::default(),
     }
 }
 
@@ -81,14 +88,33 @@ pub fn all_kinds() -> Vec<Grant> {
         Standing::CoolingDown { until: at },
         Standing::Renewing { since: at, attempt: 3 },
         Standing::Parked { cause: Cause::Dead, since: at },
+        Standing::Parked { cause: Cause::LoggedOut, since: at },
         Standing::Parked { cause: Cause::LostRotation, since: at },
         Standing::Parked { cause: Cause::NeverGranted, since: at },
         Standing::Parked { cause: Cause::NotRenewable, since: at },
         Standing::Parked { cause: Cause::StepUp, since: at },
+        Standing::Revoking { since: at },
     ];
     let mut grants: Vec<_> = standings.into_iter().map(|standing| Grant { standing, ..grant("crm", 1) }).collect();
+    grants.extend(client_auths().into_iter().map(|client_auth| Grant {
+        registration: Some(Registration {
+            authorization_server: "https://as.example".to_owned(),
+            client_id: "registered".to_owned(),
+            client_auth,
+        }),
+        ..grant("crm", 1)
+    }));
     grants.push(Grant {
         subject: Some("user \"é\" \u{1F600}\n".to_owned()),
+        subject_name: Some("Ada <ada@example.com>".to_owned()),
+        proof_key: Some(Secret::new("{\"kty\":\"EC\"}")),
+        retiring: Some(Retiring { access: Secret::new("old key"), retire_at: at }),
+        wanted: Wanted {
+            scope: vec!["api:write".to_owned()],
+            acr_values: Some("urn:mfa".to_owned()),
+            max_age: Some(Duration::from_secs(300)),
+            claims: Some("{\"id_token\":{}}".to_owned()),
+        },
         failures: 255,
         in_doubt: true,
         breaker: Breaker { forced: vec![Timestamp::from_millis(1), at], born_forced: true, streak: 9 },
@@ -106,6 +132,22 @@ pub fn all_kinds() -> Vec<Grant> {
         ..grant("crm", 1)
     });
     grants
+}
+
+fn client_auths() -> Vec<ClientAuth> {
+    let key = |algorithm: Option<&str>| SigningKey {
+        material: Secret::new("-----BEGIN PRIVATE KEY-----"),
+        algorithm: algorithm.map(str::to_owned),
+        key_id: algorithm.map(|_| "key-1".to_owned()),
+    };
+    vec![
+        ClientAuth::None,
+        ClientAuth::Basic(Secret::new("basic")),
+        ClientAuth::Post(Secret::new("post")),
+        ClientAuth::PrivateKeyJwt(key(None)),
+        ClientAuth::PrivateKeyJwt(key(Some("ES256"))),
+        ClientAuth::TlsClient(Secret::new("-----BEGIN CERTIFICATE-----")),
+    ]
 }
 
 async fn lease<S: TokenStore>(store: &S, name: &str) -> Lease {

@@ -1,6 +1,6 @@
 //! The walk of one request: attach, judge, renew, replay once.
 
-use crate::keeper::GrantHandle;
+use crate::handle::GrantHandle;
 use crate::middleware::body::{Recorder, ReplayBody};
 use crate::middleware::peek::{PEEK_BYTES_MAX, PeekedBody};
 use crate::published::AccessToken;
@@ -113,7 +113,9 @@ fn attach<B>(parts: &request::Parts, token: &AccessToken, body: ReplayBody<B>) -
     *request.version_mut() = parts.version;
     *request.headers_mut() = parts.headers.clone();
     *request.extensions_mut() = parts.extensions.clone();
-    request.headers_mut().insert(AUTHORIZATION, token.authorization().clone());
+    // Whatever the grant's own field is: a second credential never leaves (N11).
+    request.headers_mut().remove(AUTHORIZATION);
+    request.headers_mut().insert(token.field().clone(), token.authorization().clone());
     request
 }
 

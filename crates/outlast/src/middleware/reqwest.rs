@@ -1,6 +1,6 @@
 //! The walk around a reqwest client.
 
-use crate::keeper::GrantHandle;
+use crate::handle::GrantHandle;
 use crate::middleware::{AuthorizeError, PeekedBody, Policy, authorize};
 use bytes::Bytes;
 use http::{Request, Response};

@@ -1,6 +1,6 @@
 //! The walk as a tower layer.
 
-use crate::keeper::GrantHandle;
+use crate::handle::GrantHandle;
 use crate::middleware::{AuthorizeError, PeekedBody, Policy, ReplayBody, authorize};
 use bytes::Bytes;
 use http::{Request, Response};

@@ -1,0 +1,175 @@
+//! One grant, as callers use it.
+
+use crate::keeper::{Entry, Keeper, PATIENCE};
+use crate::published::{AccessToken, FreshToken, Published};
+use crate::settings::GrantSettings;
+use crate::token_error::TokenError;
+use outlast_core::classify::Quirks;
+use outlast_core::plan::{By, plan};
+use outlast_core::token::TokenSet;
+use outlast_core::{Ask, Generation, Grant, GrantId, Plan, Standing, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One grant of a [`Keeper`]. Cheap to clone.
+#[derive(Clone)]
+pub struct GrantHandle {
+    pub(crate) keeper: Keeper,
+    pub(crate) entry: Arc<Entry>,
+}
+
+impl GrantHandle {
+    /// The grant's name.
+    pub fn id(&self) -> &GrantId {
+        &self.entry.terms.id
+    }
+
+    /// What was said of it.
+    pub fn settings(&self) -> &GrantSettings {
+        &self.entry.settings
+    }
+
+    /// The habits of the grant's provider.
+    pub(crate) fn quirks(&self) -> &Quirks {
+        &self.entry.quirks
+    }
+
+    /// The keeper it belongs to.
+    pub fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// A fresh access token at once, without lock, IO or allocation; nothing if one has to be
+    /// asked for with [`GrantHandle::access_token`].
+    #[inline]
+    pub fn fresh(&self) -> Option<FreshToken> {
+        let published = self.entry.published.load();
+        let fresh = published.as_ref().is_some_and(|published| self.entry.coarse.millis() < published.fresh_until);
+        fresh.then_some(FreshToken(published))
+    }
+
+    /// An access token that meets `ask`. Answers at once while the held one is good; otherwise
+    /// waits at most [`PATIENCE`] for one renewal that all callers share.
+    pub async fn access_token(&self, ask: Ask) -> Result<AccessToken, TokenError> {
+        self.access_token_past_obstacles(ask, PATIENCE).await
+    }
+
+    /// The same, with a wait of at most `obstacles` for a pause that stands in the way of a
+    /// renewal; the renewal itself is waited for as long as ever.
+    pub(crate) async fn access_token_past_obstacles(
+        &self,
+        ask: Ask,
+        obstacles: Duration,
+    ) -> Result<AccessToken, TokenError> {
+        if ask == Ask::default()
+            && let Some(token) = self.fresh()
+        {
+            return Ok(token.to_owned());
+        }
+        let began = self.keeper.now();
+        let (deadline, obstacles_end) = (began.plus(PATIENCE), began.plus(obstacles.min(PATIENCE)));
+        let mut known = self.entry.published.load_full();
+        loop {
+            let record = match known.take() {
+                Some(record) => record,
+                None => self.keeper.reload(&self.entry).await?,
+            };
+            let strategy = self.entry.grant_type.strategy();
+            match plan(&record.grant, strategy, ask, self.entry.lead, self.keeper.now()) {
+                Plan::Serve(_) => return self.serve(record),
+                Plan::ServeAndRenew(_) => {
+                    self.renew_behind(ask);
+                    return self.serve(record);
+                }
+                Plan::Renew => self.renew_until(ask, deadline).await?,
+                obstacle @ (Plan::NeedsUser(_) | Plan::Wait { .. }) => {
+                    // Another process may have renewed or revived it since: look before giving up.
+                    let latest = self.keeper.reload(&self.entry).await?;
+                    if Arc::ptr_eq(&latest, &record) {
+                        self.meet(obstacle, &record.grant, ask, obstacles_end).await?;
+                    }
+                }
+            }
+            known = self.entry.published.load_full();
+        }
+    }
+
+    fn serve(&self, record: Arc<Published>) -> Result<AccessToken, TokenError> {
+        let grant = self.id().clone();
+        AccessToken::of(record).ok_or(TokenError::NeedsUser { grant, cause: outlast_core::Cause::NeverGranted })
+    }
+
+    fn renew_behind(&self, ask: Ask) {
+        if self.entry.flight.is_aloft() {
+            return;
+        }
+        let handle = self.clone();
+        tokio::spawn(async move {
+            // What went wrong is in the record; the caller has a good token.
+            let _ = handle.keeper.renew(&handle.entry, ask).await;
+        });
+    }
+
+    async fn renew_until(&self, ask: Ask, deadline: Timestamp) -> Result<(), TokenError> {
+        let clock = self.keeper.clock();
+        let left = clock.now().until(deadline);
+        tokio::select! {
+            landed = self.keeper.renew(&self.entry, ask) => landed,
+            () = clock.sleep(left) => Err(TokenError::TimedOut { grant: self.id().clone() }),
+        }
+    }
+
+    /// Waits for an obstacle that will pass in time; otherwise says what it is.
+    async fn meet(&self, obstacle: Plan<'_>, grant: &Grant, ask: Ask, deadline: Timestamp) -> Result<(), TokenError> {
+        let id = grant.id.clone();
+        match obstacle {
+            Plan::NeedsUser(cause) => Err(TokenError::NeedsUser { grant: id, cause }),
+            Plan::Wait { until } => {
+                let refused =
+                    matches!(ask.rejected.map(|rejected| rejected.by), Some(By::Resource { accepted: false }));
+                if refused && grant.standing == Standing::Live {
+                    return Err(TokenError::RejectedAfterRenewal { grant: id, until });
+                }
+                let trouble = grant.trouble.clone();
+                let mistake = trouble.as_ref().is_some_and(|t| t.code.advice() == outlast_core::Advice::FixConfig);
+                if until > deadline || mistake {
+                    return Err(TokenError::CoolingDown { grant: id, until, trouble });
+                }
+                tokio::select! {
+                    () = self.entry.changed.notified() => {}
+                    () = self.keeper.clock().sleep(self.keeper.now().until(until)) => {}
+                }
+                Ok(())
+            }
+            Plan::Renew | Plan::Serve(_) | Plan::ServeAndRenew(_) => Ok(()),
+        }
+    }
+
+    /// Takes a token set over as the grant's next generation, whoever obtained it.
+    pub async fn import(&self, tokens: TokenSet) -> Result<Generation, TokenError> {
+        self.keeper.import(&self.entry, tokens).await
+    }
+
+    /// The record as it is on disk now.
+    pub async fn record(&self) -> Result<Grant, TokenError> {
+        Ok(self.keeper.reload(&self.entry).await?.grant.clone())
+    }
+
+    /// When the held token set is due for renewal, where known.
+    pub fn due_at(&self, grant: &Grant) -> Option<Timestamp> {
+        grant.tokens.as_ref().and_then(|tokens| self.entry.lead.due_at(tokens))
+    }
+
+    /// Waits until another record of this grant is published in this process, or `at_most` passes.
+    pub async fn changed(&self, at_most: Duration) {
+        tokio::select! {
+            () = self.entry.changed.notified() => {}
+            () = self.keeper.clock().sleep(at_most) => {}
+        }
+    }
+
+    /// Renews behind the caller if the grant is due; for the refresher.
+    pub(crate) async fn renew_if_due(&self) {
+        let _ = self.keeper.renew(&self.entry, Ask::default()).await;
+    }
+}

@@ -1,0 +1,91 @@
+//! Getting a person's consent: what a login is asked for, what it shows, and what it comes to.
+
+use outlast_core::{BoxFuture, Generation, Timestamp};
+use std::time::Duration;
+
+/// How a person is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginWay {
+    /// In a browser on this machine, which comes back to a port on loopback (RFC 8252 7.3); raced
+    /// with what the person pastes, for browsers that cannot reach it.
+    Browser,
+    /// With a code on another device (RFC 8628).
+    Device,
+    /// In a browser anywhere; the person pastes the address it ended at.
+    Paste,
+}
+
+/// What a login is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct LoginOptions {
+    /// How; what the grant type says if left out.
+    pub way: Option<LoginWay>,
+    /// Whether another account than the one that is held may take its place (R18).
+    pub switch_account: bool,
+}
+
+/// What a person has to be shown while a login goes on. Everything in it that came from a server is
+/// escaped: it moves no cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoginStep {
+    /// Enter this code at that address, on any device (RFC 8628 3.3).
+    EnterCode {
+        /// The code.
+        user_code: String,
+        /// Where; https, or on loopback.
+        verification_uri: String,
+        /// The same with the code in it, for a QR code.
+        verification_uri_complete: Option<String>,
+        /// Until when.
+        expires_at: Timestamp,
+        /// Who asks: the server's host.
+        authorization_server: String,
+        /// For what.
+        scope: Vec<String>,
+    },
+    /// Open this address in a browser: http or https and nothing else (N53).
+    Visit {
+        /// The address.
+        address: String,
+        /// Where the browser comes back to.
+        redirect_uri: String,
+        /// Whether something listens there; otherwise the address it ended at has to be pasted.
+        listening: bool,
+        /// Until when.
+        expires_at: Timestamp,
+    },
+    /// The person has not answered yet.
+    Waiting {
+        /// How long there is left.
+        left: Duration,
+    },
+}
+
+/// Whoever stands between a login and a person.
+pub trait LoginPrompt: Send + Sync {
+    /// Shows what has to be done.
+    fn show(&self, step: LoginStep);
+    /// What the person pasted: the whole address the browser ended at. Pending for ever where nothing
+    /// can be pasted. Asked again after each answer that was of no use.
+    fn pasted(&self) -> BoxFuture<'_, String>;
+    /// What was pasted is of no use, and why.
+    fn refuse(&self, why: &str);
+}
+
+/// What a login brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// The token set it became.
+    pub generation: Generation,
+    /// Whose grant it is, where the server says.
+    pub subject: Option<String>,
+    /// The name that person is known by.
+    pub subject_name: Option<String>,
+    /// When the access token ends, where known.
+    pub expires_at: Option<Timestamp>,
+    /// Whether there is a refresh token; without one the grant ends with the access token.
+    pub renewable: bool,
+    /// The scope that was granted, where that is not what was asked.
+    pub scope: Option<Vec<String>>,
+}
