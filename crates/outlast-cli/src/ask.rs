@@ -3,7 +3,6 @@
 use crate::exit::Fault;
 use crate::local_sidecar::let_renewals_end;
 use crate::process::Stop;
-use outlast::freshness::{Freshness, Lead, freshness};
 use outlast::{AccessToken, Ask, By, Clock, Grant, GrantHandle, Rejected, SystemClock, Timestamp, TokenError};
 use std::time::Duration;
 
@@ -39,7 +38,11 @@ pub(crate) async fn access_token(handle: &GrantHandle, wanted: Wanted) -> Result
 
 async fn renewed(handle: &GrantHandle, wanted: Wanted) -> Result<AccessToken, Fault> {
     let held = handle.record().await?;
-    let ask = ask_for(&held, wanted, now());
+    if handle.is_due(&held, now()) {
+        handle.renew_if_due().await;
+    }
+    let rejected = wanted.renew.then_some(Rejected { generation: held.generation, by: By::Person });
+    let ask = Ask { min_ttl: wanted.min_ttl, rejected };
     match patiently(handle, ask).await {
         Ok(token) => Ok(token),
         // An early renewal that fails takes no good token away.
@@ -49,14 +52,6 @@ async fn renewed(handle: &GrantHandle, wanted: Wanted) -> Result<AccessToken, Fa
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn ask_for(held: &Grant, wanted: Wanted, now: Timestamp) -> Ask {
-    let fresh = |tokens| freshness(tokens, Lead::of(&held.id), now) == Freshness::Fresh;
-    let due = held.tokens.as_ref().is_some_and(|tokens| !fresh(tokens));
-    let rejected = wanted.renew.then_some(Rejected { generation: held.generation, by: By::Person });
-    // More life than any token has left once it is due: renewed before the answer, not behind it.
-    Ask { min_ttl: if due { Duration::MAX } else { wanted.min_ttl }, rejected }
 }
 
 /// Asks again once when the time is up: the renewal is under way still, and it may take longer

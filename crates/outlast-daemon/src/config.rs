@@ -8,6 +8,7 @@ mod append;
 mod document;
 mod error;
 mod grant;
+mod habit;
 mod nearest;
 mod option;
 mod preset;

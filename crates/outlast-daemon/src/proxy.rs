@@ -99,7 +99,7 @@ impl Proxy {
             request = Request::from_parts(head, body);
             (route, upstream, target)
         };
-        strip::request(request.headers_mut());
+        strip::request(request.headers_mut(), route.handle.settings().presentation.field());
         *request.uri_mut() = target;
         let once = request.headers().contains_key(OUTLAST_REPLAY);
         let send = |request| upstream.send(request, once);

@@ -45,6 +45,23 @@ async fn f65_f66_exactly_one_credential_reaches_the_upstream() {
 }
 
 #[tokio::test]
+async fn n54_a_grant_with_a_header_of_its_own_sends_that_one_and_no_other() {
+    let upstream = Upstream::saying("hello").await;
+    let presentation = outlast::Presentation::new(Some("X-Vendor-Token"), Some("key={token}")).unwrap();
+    let origin = upstream.origin();
+    let settings = support::settings("crm", "http://127.0.0.1:1/token", Some(&origin));
+    let settings = outlast::GrantSettings { presentation, ..settings };
+    let keeper = outlast::Settings::in_memory().grant(settings).open().unwrap();
+    support::import_plain(&keeper, "crm", "token-of-crm").await;
+    let sidecar = sidecar(&keeper, Duration::ZERO, None).await;
+    let fields = ["X-Vendor-Token: local", "x_vendor_token: local", "Connection: x-vendor-token"];
+    assert_eq!(ask(&sidecar, "GET /crm/x", &fields, "").await.status, 200);
+    let [seen] = upstream.seen().try_into().unwrap();
+    assert_eq!(seen.all("x-vendor-token"), ["key=token-of-crm"]);
+    assert!(seen.all("x_vendor_token").is_empty() && seen.all("authorization").is_empty());
+}
+
+#[tokio::test]
 async fn n54_connection_cannot_remove_the_injected_credential() {
     let upstream = Upstream::saying("hello").await;
     let (_keeper, sidecar) = before(&upstream).await;

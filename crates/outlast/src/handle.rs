@@ -168,8 +168,14 @@ impl GrantHandle {
         }
     }
 
-    /// Renews behind the caller if the grant is due; for the refresher.
-    pub(crate) async fn renew_if_due(&self) {
+    /// Whether there is something to be done for the grant though its token may still be good.
+    pub fn is_due(&self, grant: &Grant, now: Timestamp) -> bool {
+        self.due_at(grant).is_some_and(|due| due <= now)
+    }
+
+    /// Does at once, and waits for, what a refresher would do for the grant by now; for processes
+    /// that end before a refresher comes to it. What went wrong is in the record.
+    pub async fn renew_if_due(&self) {
         let _ = self.keeper.renew(&self.entry, Ask::default()).await;
     }
 }

@@ -387,3 +387,24 @@ async fn a_forced_renewal_that_fails_does_not_open_the_breaker() {
         assert!(world.clock.now().since(before) < Duration::from_secs(5), "{trick:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn f47_an_idle_grant_is_kept_alive_though_nobody_knows_the_life_of_its_token() {
+    const DAY: u64 = 24 * 60 * 60;
+    let world = World::new();
+    let keeper = Settings::in_memory()
+        .store(Arc::clone(&world.store))
+        .endpoint(Arc::new(world.server.clone()))
+        .clock(Arc::clone(&world.clock) as Arc<dyn Clock>)
+        .grant(GrantSettings { renew_within: Some(Duration::from_secs(7 * DAY)), ..settings() })
+        .open()
+        .unwrap();
+    let mut tokens = TokenSet::first(world.server.issue(), world.clock.now());
+    tokens.expires_at = None;
+    keeper.grant(&crm()).unwrap().import(tokens).await.unwrap();
+    let _refresher = keeper.refresh_in_background();
+    pass(7 * DAY - 60).await;
+    assert_eq!(world.server.seen().requests, 0, "nothing is due yet");
+    pass(120).await;
+    assert!(world.server.seen().requests >= 1, "the grant was left to end");
+}

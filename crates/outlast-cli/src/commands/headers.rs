@@ -1,4 +1,4 @@
-//! `outlast headers NAME`: the Authorization header as JSON, for helper hooks.
+//! `outlast headers NAME`: the header that carries the token as JSON, for helper hooks.
 
 use super::Done;
 use crate::ask::{self, Wanted};
@@ -25,6 +25,8 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     // Tokens are visible ASCII wherever they come from; the store holds no other.
     let value = token.authorization().to_str();
     let value = value.map_err(|_| Fault::new(Code::Internal, "the token is not text"))?;
-    output::data(&json!({ "Authorization": value }).to_string())?;
+    // Names of fields are equal in any case; this one is written as people know it.
+    let name = if token.field() == "authorization" { "Authorization" } else { token.field().as_str() };
+    output::data(&json!({ name: value }).to_string())?;
     Ok(0)
 }

@@ -3,13 +3,16 @@
 use super::ConfigError;
 use super::address;
 use super::document::{Located, Table, shown};
+use super::habit;
 use super::nearest::nearest;
 use super::option;
 use super::preset;
 use super::secret_source::SecretSource;
 use http::Uri;
 use option::Told;
-use outlast::{ClientAuth, Code, GrantId, GrantSettings, GrantType, Options, Provider, Secret, Server, grant_type};
+use outlast::{
+    ClientAuth, Code, GrantId, GrantSettings, GrantType, Options, Presentation, Provider, Secret, Server, grant_type,
+};
 use std::time::Duration;
 
 /// The grant type that is meant where neither the configuration nor a preset says.
@@ -80,8 +83,13 @@ pub struct GrantEntry {
     pub quirks: String,
     /// What the grant type is told besides; its secrets are named and not yet read.
     pub options: Vec<(&'static str, Told)>,
-    /// Longest time between two renewals that the provider documents for a grant to live on.
+    /// Longest time between two renewals: the configured one, else what the provider documents for
+    /// a grant to live on.
     pub renew_within: Option<Duration>,
+    /// The life of an access token where the server does not tell.
+    pub token_life: Option<Duration>,
+    /// How requests carry the token.
+    pub presentation: Presentation,
     /// Where in the file a secret stands as plain text.
     pub(crate) plain_secret: Option<std::ops::Range<usize>>,
 }
@@ -108,6 +116,8 @@ impl GrantEntry {
             quirks: self.quirks.clone(),
             options,
             renew_within: self.renew_within,
+            token_life: self.token_life,
+            presentation: self.presentation.clone(),
             ..GrantSettings::new(self.id.clone(), self.grant_type.clone(), self.server.clone())
         }
     }
@@ -120,13 +130,13 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
         .map_err(|why| document.error(&span, why, "use letters, digits, '-', '_' and '.', such as [grant.crm]"))?;
     let named = grant_type_named(table)?;
     // Before the server is looked for: a key written wrong is why it is not found.
-    table.expect_only(&option::keys(KEYS, named))?;
+    table.expect_only(&option::keys(&[KEYS, habit::KEYS], named))?;
     let found = server(table, &span, named)?;
     let row = match named {
         Some(row) => row,
         None => usual(table, found.usual_grant_type)?,
     };
-    table.expect_only(&option::keys(KEYS, Some(row)))?;
+    table.expect_only(&option::keys(&[KEYS, habit::KEYS], Some(row)))?;
     let secret = SecretSource::read(table, "client_secret")?;
     let client_id = table.text("client_id")?.map(|id| id.value);
     let client_method = method(table, secret.is_some(), found.with_secret)?;
@@ -134,6 +144,7 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
     resource.iter().try_for_each(|resource| address::resource(document, resource))?;
     let upstream = table.text("upstream")?.or(found.upstream);
     let options = option::read(table, row, &span)?;
+    let habit = habit::read(table, row, found.renew_within)?;
     let plain_option = options.iter().find_map(|(_, told)| told.plain_span());
     let entry = GrantEntry {
         id,
@@ -148,7 +159,9 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
         upstream: upstream.map(|upstream| address::upstream(document, &upstream)).transpose()?,
         quirks: found.quirks,
         options,
-        renew_within: found.renew_within,
+        renew_within: habit.renew_within,
+        token_life: habit.token_life,
+        presentation: habit.presentation,
     };
     check(&entry, row).map_err(|(why, mend)| document.error(&span, format!("{} {why}", table.name), mend))?;
     Ok(entry)

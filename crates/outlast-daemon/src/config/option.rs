@@ -28,8 +28,8 @@ impl Told {
 }
 
 /// The keys of every grant, and those of this grant type; of all of them, if it is not known yet.
-pub(super) fn keys(common: &[&'static str], row: Option<&dyn GrantType>) -> Vec<&'static str> {
-    let mut keys = common.to_vec();
+pub(super) fn keys(common: &[&[&'static str]], row: Option<&dyn GrantType>) -> Vec<&'static str> {
+    let mut keys = common.concat();
     for row in grant_type::TABLE
         .iter()
         .filter(|each| row.is_none_or(|row| row.strategy().grant_type == each.strategy().grant_type))

@@ -42,15 +42,17 @@ const FORWARDING: &str = "x-forwarded-";
 static OF_THE_UPSTREAM: [HeaderName; 5] =
     [ALT_SVC, OUTLAST_CODE, PROXY_AUTHENTICATE, SET_COOKIE, STRICT_TRANSPORT_SECURITY];
 
-/// Strips a request's fields. What is set afterwards cannot be removed by them.
-pub(crate) fn request(headers: &mut HeaderMap) {
+/// Strips a request's fields, `own` among them: the one that is to carry the grant's token. What is
+/// set afterwards cannot be removed by them.
+pub(crate) fn request(headers: &mut HeaderMap, own: &HeaderName) {
     let trailers = takes_trailers(headers);
     // Named in Connection or not, this mark is ours and has to arrive: it forbids a second send.
     let replay = headers.get(OUTLAST_REPLAY).cloned();
     remove_named_in_connection(headers);
     remove(headers, &HOP_BY_HOP);
     remove(headers, &OF_THE_CLIENT);
-    remove_twins(headers);
+    headers.remove(own);
+    remove_twins(headers, own);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -88,12 +90,14 @@ fn remove_named_in_connection(headers: &mut HeaderMap) {
 
 /// Some servers read `x_api_key` as `x-api-key`: what may not pass under its name may not pass
 /// under that one either. The same goes for all fields that frame the message.
-fn remove_twins(headers: &mut HeaderMap) {
+fn remove_twins(headers: &mut HeaderMap, own: &HeaderName) {
+    let own = own.as_str().replace('_', "-");
     let banned = |name: &HeaderName| {
         let plain = name.as_str().replace('_', "-");
         let twin = plain != name.as_str();
         let known = |list: &[HeaderName]| list.iter().any(|banned| banned.as_str() == plain);
         plain.starts_with(FORWARDING)
+            || plain == own
             || twin && (known(&HOP_BY_HOP) || known(&OF_THE_CLIENT) || plain == CONTENT_LENGTH.as_str())
     };
     let names: Vec<HeaderName> = headers.keys().filter(|name| banned(name)).cloned().collect();
@@ -150,8 +154,20 @@ mod tests {
             ("x-own_field", "kept"),
             ("x-real-ip", "1.2.3.4"),
         ]);
-        request(&mut sent);
+        request(&mut sent, &AUTHORIZATION);
         assert_eq!(names(&sent), ["accept", "content-length", "user-agent", "x-own_field"]);
+    }
+
+    #[test]
+    fn n54_the_field_that_carries_the_grants_token_does_not_pass_under_any_spelling() {
+        let own = HeaderName::from_static("x-vendor-token");
+        let mut sent = headers(&[("accept", "*/*"), ("x-vendor-token", "local"), ("x_vendor-token", "local")]);
+        request(&mut sent, &own);
+        assert_eq!(names(&sent), ["accept"]);
+        let own = HeaderName::from_static("vendor_token");
+        let mut sent = headers(&[("vendor_token", "local"), ("vendor-token", "local")]);
+        request(&mut sent, &own);
+        assert!(sent.is_empty(), "{sent:?}");
     }
 
     #[test]
@@ -161,14 +177,14 @@ mod tests {
             ("outlast-replay", "never"),
             ("content-length", "3"),
         ]);
-        request(&mut sent);
+        request(&mut sent, &AUTHORIZATION);
         assert_eq!(names(&sent), ["content-length", "outlast-replay"]);
     }
 
     #[test]
     fn only_the_wish_for_trailers_is_kept_of_te() {
         let mut sent = headers(&[("te", "deflate;q=0.5, trailers"), ("trailer", "x-sum")]);
-        request(&mut sent);
+        request(&mut sent, &AUTHORIZATION);
         assert_eq!(sent.get("te").unwrap(), "trailers");
         assert_eq!(sent.get("trailer").unwrap(), "x-sum");
     }
