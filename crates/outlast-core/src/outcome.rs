@@ -69,6 +69,7 @@ pub fn describe(fault: Fault) -> &'static str {
         Fault::Timeout => "no answer arrived in time",
         Fault::Tls => "no secure connection could be agreed on",
         Fault::TooLarge => "the answer was larger than 256 KiB",
+        Fault::Unsigned => "the configured private key or certificate cannot be used",
     }
 }
 

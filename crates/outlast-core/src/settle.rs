@@ -50,6 +50,9 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
             refused(grant, strategy, &verdict, found, now)
         }
         Outcome::Renewed(response) => renewed(grant, response, now),
+        Outcome::Unsent(Fault::Unsigned) => {
+            pause(grant, MISCONFIGURED_PAUSE, Code::ClientMisconfigured, describe(Fault::Unsigned).to_owned(), now)
+        }
         Outcome::Unsent(Fault::Insecure) => {
             pause(grant, MISCONFIGURED_PAUSE, Code::InsecureAddress, describe(Fault::Insecure).to_owned(), now)
         }

@@ -169,6 +169,8 @@ pub enum Fault {
     Broken,
     /// The address is one we send no secret to: not https, and not loopback.
     Insecure,
+    /// The configured key does not sign, or the configured certificate cannot be shown.
+    Unsigned,
 }
 
 /// What became of a token request.

@@ -1,6 +1,7 @@
 //! How a client proves who it is at the token endpoint (RFC 6749 2.3): the one place that does so
 //! for all grant types.
 
+use crate::server_clock::TOLERATED;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use outlast_core::grant::ClientAuth;
@@ -103,7 +104,8 @@ fn assertion(client_id: &str, provider: &Provider, key: SigningKey) -> Assertion
         place: AssertionPlace::Form("client_assertion"),
         claims: claims.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
         life: ASSERTION_LIFE,
-        backdated: Duration::ZERO,
+        // A clock that is behind by as much as is not corrected must not find it in the future.
+        backdated: TOLERATED,
         key,
     }
 }

@@ -5,11 +5,13 @@ use crate::address;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
+use outlast_core::Secret;
 use outlast_core::wire::{Answer, Fault, Reply};
-use reqwest::{Client, Request, Response};
+use reqwest::{Client, Identity, Request, Response};
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
@@ -21,6 +23,8 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 pub const HEADER_BYTES_MAX: usize = 64 * 1024;
 /// Most header fields that are taken.
 const HEADER_FIELDS_MAX: usize = 128;
+/// For how many certificates of our own a client is kept.
+const CERTIFICATES_MAX: usize = 16;
 
 /// How long an exchange may take. The default is what everything but tests uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,9 @@ pub(crate) struct Exchange {
     /// For http on loopback: knows no roots, so that it also works on a machine without any.
     plain: OnceCell<Client>,
     secure: OnceCell<Client>,
+    /// For those that authenticate by a certificate (RFC 8705): one each, the latest last. None is
+    /// ever used for a request that names another certificate, or none.
+    certified: Mutex<Vec<(Secret, Client)>>,
 }
 
 impl Exchange {
@@ -54,38 +61,79 @@ impl Exchange {
         Self { limits, ..Self::default() }
     }
 
-    /// Sends the request that `prepare` completes, once, and reads the answer whole.
-    pub(crate) async fn send(&self, address: &str, prepare: impl FnOnce(Url) -> Option<Request>) -> Answer {
+    /// Sends the request that `prepare` completes, once, and reads the answer whole. Over TLS, the
+    /// client shows `certificate`.
+    pub(crate) async fn send(
+        &self,
+        address: &str,
+        certificate: Option<&Secret>,
+        prepare: impl FnOnce(Url) -> Option<Request>,
+    ) -> Answer {
         let Ok(url) = address::check(address) else { return Answer::Unsent(Fault::Insecure) };
-        let client = match self.client(&url).await {
+        let client = match self.client(&url, certificate).await {
             Ok(client) => client,
             Err(fault) => return Answer::Unsent(fault),
         };
         let Some(mut request) = prepare(url) else { return Answer::Unsent(Fault::Broken) };
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        match timeout(self.limits.total, converse(client, request)).await {
+        match timeout(self.limits.total, converse(&client, request)).await {
             Ok(answer) => answer,
             // Connecting has the shorter limit, so the request was at least begun.
             Err(_elapsed) => Answer::Lost(Fault::Timeout),
         }
     }
 
-    async fn client(&self, url: &Url) -> Result<&Client, Fault> {
+    async fn client(&self, url: &Url, certificate: Option<&Secret>) -> Result<Client, Fault> {
         let secure = url.scheme() == "https";
+        if let (true, Some(certificate)) = (secure, certificate) {
+            return self.certified_client(certificate).await;
+        }
         let cell = if secure { &self.secure } else { &self.plain };
-        let limits = self.limits;
+        let roots = if secure { Roots::OfTheMachine } else { Roots::None };
         // Not kept when it fails: the roots may be readable the next time.
-        cell.get_or_try_init(|| async move {
-            // Off the worker thread: it reads and parses some hundred certificates.
-            let built = tokio::task::spawn_blocking(move || build(limits, secure)).await;
-            built.ok().and_then(Result::ok).ok_or(Fault::Tls)
-        })
-        .await
+        cell.get_or_try_init(|| built(self.limits, roots, None)).await.cloned()
+    }
+
+    async fn certified_client(&self, certificate: &Secret) -> Result<Client, Fault> {
+        let known = {
+            let kept = self.certified.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.iter().find(|(held, _)| held == certificate).map(|(_, client)| client.clone())
+        };
+        if let Some(client) = known {
+            return Ok(client);
+        }
+        let identity = Identity::from_pem(certificate.expose().as_bytes()).map_err(|_| Fault::Unsigned)?;
+        let client = built(self.limits, Roots::OfTheMachine, Some(identity)).await?;
+        let mut kept = self.certified.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= CERTIFICATES_MAX {
+            kept.remove(0);
+        }
+        kept.push((certificate.clone(), client.clone()));
+        Ok(client)
     }
 }
 
-fn build(limits: Limits, secure: bool) -> reqwest::Result<Client> {
+/// Whether a connection can be made with `certificate`: a chain and the key that belongs to it.
+pub(crate) fn can_identify(certificate: &Secret) -> bool {
+    let identity = Identity::from_pem(certificate.expose().as_bytes());
+    identity.is_ok_and(|identity| build(Limits::default(), Roots::None, Some(identity)).is_ok())
+}
+
+/// Whose word is taken for who a server is.
+#[derive(Clone, Copy)]
+enum Roots {
+    None,
+    OfTheMachine,
+}
+
+async fn built(limits: Limits, roots: Roots, identity: Option<Identity>) -> Result<Client, Fault> {
+    // Off the worker thread: it reads and parses some hundred certificates.
+    let built = tokio::task::spawn_blocking(move || build(limits, roots, identity)).await;
+    built.ok().and_then(Result::ok).ok_or(Fault::Tls)
+}
+
+fn build(limits: Limits, roots: Roots, identity: Option<Identity>) -> reqwest::Result<Client> {
     // An error says that a provider is installed already, by us or by the host program: fine.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -109,10 +157,13 @@ fn build(limits: Limits, secure: bool) -> reqwest::Result<Client> {
         .connect_timeout(limits.connect.min(limits.total / 2))
         // A name service cannot send the plain http that is allowed for this name elsewhere.
         .resolve_to_addrs("localhost", &loopback.map(|address| SocketAddr::new(address, 0)));
-    if !secure {
-        builder = builder.tls_certs_only([]);
+    if let Some(identity) = identity {
+        builder = builder.identity(identity);
     }
-    builder.build()
+    match roots {
+        Roots::None => builder.tls_certs_only([]).build(),
+        Roots::OfTheMachine => builder.build(),
+    }
 }
 
 async fn converse(client: &Client, request: Request) -> Answer {

@@ -4,6 +4,7 @@
 //! finds out where to, and [`provider`] knows some servers by name.
 
 pub mod address;
+pub mod assertion;
 pub mod client_authentication;
 pub mod endpoint;
 mod exchange;
@@ -11,6 +12,7 @@ pub mod grant_type;
 pub mod metadata;
 pub mod provider;
 mod request;
+mod server_clock;
 
 pub use address::AddressError;
 pub use client_authentication::ClientAuthMethod;

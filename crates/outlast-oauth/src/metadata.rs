@@ -210,7 +210,7 @@ enum Fetched {
 /// An error here means that the other places need not be tried: they are on the same server.
 async fn fetch(exchange: &Exchange, place: &str) -> Result<Fetched, DiscoveryError> {
     let ill = |what: &str| format!("{}: {what}", shown(place));
-    match exchange.send(place, |url| Some(Request::new(Method::GET, url))).await {
+    match exchange.send(place, None, |url| Some(Request::new(Method::GET, url))).await {
         Answer::Complete(reply) => Ok(match reply.status {
             200 => Fetched::Document(reply.body),
             408 | 429 | 500.. => Fetched::Ill(ill(&format!("the server answered {}", reply.status))),

@@ -240,7 +240,7 @@ async fn n10_plain_http_beyond_loopback_is_refused_without_a_connection() {
 async fn a_connection_carries_one_request() {
     let server = Server::always(tokens(), Ending::Hold).await;
     let lease = Lease::new(GrantId::parse("test").unwrap(), Fence(1), ());
-    let endpoint = HttpTokenEndpoint::new();
+    let endpoint = HttpTokenEndpoint::new(std::sync::Arc::new(support::Standing));
     for _ in 0..3 {
         complete(endpoint.send(&lease, &support::refresh_request(server.address("/"))).await);
     }

@@ -139,7 +139,7 @@ impl Settings {
                 (Arc::clone(&clock) as Arc<dyn Clock>, CoarseTime::follow(clock))
             }
         };
-        let endpoint = self.endpoint.unwrap_or_else(|| Arc::new(HttpTokenEndpoint::new()));
+        let endpoint = self.endpoint.unwrap_or_else(|| Arc::new(HttpTokenEndpoint::new(Arc::clone(&clock))));
         let discovery: Arc<dyn Discovery> = Arc::new(HttpDiscovery);
         Ok(Keeper::new(Parts { store, endpoint, discovery, clock, coarse }, grants))
     }

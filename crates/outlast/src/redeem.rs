@@ -5,7 +5,9 @@ use crate::keeper::{Entry, Parts};
 use outlast_core::classify::{Evidence, Verdict};
 use outlast_core::outcome::judge;
 use outlast_core::strategy::Redemption;
-use outlast_core::{Lease, Outcome, Provider, Reply, TokenResponse};
+use outlast_core::{Lease, Outcome, Provider, Reply, Secret, TokenResponse};
+use outlast_oauth::assertion;
+use std::time::Duration;
 
 /// Carries `redemption` out, and says what it came to.
 pub(crate) async fn carry_out(
@@ -17,12 +19,25 @@ pub(crate) async fn carry_out(
 ) -> Outcome {
     match redemption {
         Redemption::Post(request) => {
+            // Said here in words: the endpoint has only a fault to say it with.
+            if let Err(error) = assertion::check_request(&request) {
+                return unwritable(&error.to_string());
+            }
             let answer = parts.endpoint.send(lease, &request).await;
             judge(&answer, &provider.quirks, &|reply| read(entry, reply))
         }
         Redemption::Known(response) => Outcome::Renewed(with_life(entry, response)),
-        Redemption::Run { .. } | Redemption::Sign(_) => unwritable("no renewal can be written for this grant"),
+        Redemption::Sign(assertion) => match assertion::sign(&assertion, parts.clock.now()) {
+            Ok(signed) => Outcome::Renewed(signed_token(&signed, assertion.life)),
+            Err(error) => unwritable(&error.to_string()),
+        },
+        Redemption::Run { .. } => unwritable("no renewal can be written for this grant"),
     }
+}
+
+/// A JWT that is the access token itself.
+fn signed_token(signed: &Secret, life: Duration) -> TokenResponse {
+    TokenResponse { access: signed.clone(), expires_in: Some(life), ..TokenResponse::bearer("") }
 }
 
 /// The token set in a reply, as the grant type reads it.

@@ -21,6 +21,7 @@ mod words;
 
 pub use body::BODY_BYTES_MAX;
 pub use quirks::Quirks;
+pub use retry_after::read_http_date;
 pub use verdict::{EndpointKind, Evidence, Judgement, StepUp, Verdict};
 
 use crate::clock::Timestamp;

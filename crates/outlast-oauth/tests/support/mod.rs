@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use outlast_core::wire::{Answer, Reply};
+use outlast_core::{BoxFuture, Clock, Timestamp};
 use outlast_core::{Fence, GrantId, Lease, Secret, TokenEndpoint, TokenRequest};
 use outlast_oauth::{HttpTokenEndpoint, Limits};
 use std::process::{Command, Output, Stdio};
@@ -152,7 +153,24 @@ pub async fn send(endpoint: String) -> Answer {
 
 pub async fn send_within(endpoint: String, limits: Limits) -> Answer {
     let lease = Lease::new(GrantId::parse("test").unwrap(), Fence(1), ());
-    HttpTokenEndpoint::with_limits(limits).send(&lease, &refresh_request(endpoint)).await
+    HttpTokenEndpoint::with_limits(Arc::new(Standing), limits).send(&lease, &refresh_request(endpoint)).await
+}
+
+/// A clock that stands at 2027-01-15T08:00:00Z.
+pub struct Standing;
+
+impl Standing {
+    pub const AT: Timestamp = Timestamp::from_secs(1_800_000_000);
+}
+
+impl Clock for Standing {
+    fn now(&self) -> Timestamp {
+        Self::AT
+    }
+
+    fn sleep(&self, _at_most: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Limits for tests in which the time has to run out: long enough to connect on a busy machine.

@@ -1,0 +1,127 @@
+//! JWTs are made when a request is sent, by the clock of the server that reads them.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use outlast_core::wire::{Answer, Assertion, AssertionPlace, Content, Fault, SigningKey};
+use outlast_core::{Fence, GrantId, Lease, Secret, TokenEndpoint, TokenRequest};
+use outlast_oauth::HttpTokenEndpoint;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use support::{Ending, Server, Standing, answer, complete, field, tokens};
+
+/// RFC 7515 appendix A.3.
+const JWK: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#;
+/// Ten minutes after [`Standing::AT`].
+const AHEAD: &str = "Date: Fri, 15 Jan 2027 08:10:00 GMT\r\n";
+
+fn request(endpoint: String, grant_type: &str, place: AssertionPlace) -> TokenRequest {
+    let mut request = TokenRequest::form(&endpoint, vec![("grant_type", Secret::new(grant_type))]);
+    request.assertions.push(Assertion {
+        place,
+        claims: serde_json::Map::new(),
+        life: Duration::from_secs(60),
+        backdated: Duration::ZERO,
+        key: SigningKey { material: Secret::new(JWK), algorithm: None, key_id: None },
+    });
+    request
+}
+
+fn endpoint() -> HttpTokenEndpoint {
+    HttpTokenEndpoint::new(Arc::new(Standing))
+}
+
+async fn send(endpoint: &HttpTokenEndpoint, request: &TokenRequest) -> Answer {
+    endpoint.send(&Lease::new(GrantId::parse("test").unwrap(), Fence(1), ()), request).await
+}
+
+/// The claims of the client assertion in the form of a request.
+fn claims(request: &str) -> Value {
+    let (_, body) = request.split_once("\r\n\r\n").unwrap();
+    let jwt = body.split('&').find_map(|member| member.strip_prefix("client_assertion=")).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1).unwrap()).unwrap()).unwrap()
+}
+
+/// Refuses every JWT that is not of the server's own time, ten minutes ahead of ours.
+async fn strict_about_time(refusal: &'static str) -> Server {
+    Server::start(move |request| {
+        let bearer = field(request.split("\r\n\r\n").next().unwrap(), "authorization").is_some();
+        let good = !bearer && claims(request)["iat"].as_u64() == Some(Standing::AT.as_secs() + 600);
+        let bytes = if good { tokens() } else { answer(refusal, AHEAD, r#"{"error":"invalid_client"}"#) };
+        (bytes, Ending::Hold)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn each_request_is_signed_when_it_is_sent_and_as_a_bearer_where_that_is_wanted() {
+    let server = Server::always(tokens(), Ending::Hold).await;
+    let endpoint = endpoint();
+    let form = request(server.address("/token"), "client_credentials", AssertionPlace::Form("client_assertion"));
+    complete(send(&endpoint, &form).await);
+    complete(send(&endpoint, &form).await);
+    let requests = server.requests();
+    assert_eq!(claims(&requests[0])["iat"], Standing::AT.as_secs());
+    assert_ne!(claims(&requests[0])["jti"], claims(&requests[1])["jti"]);
+
+    let mut bearer = request(server.address("/token"), "", AssertionPlace::Bearer);
+    bearer.content = Content::Json(Secret::new(r#"{"repositories":["one"]}"#));
+    complete(send(&endpoint, &bearer).await);
+    let requests = server.requests();
+    let (head, body) = requests[2].split_once("\r\n\r\n").unwrap();
+    assert!(field(head, "authorization").unwrap().starts_with("Bearer eyJ"), "{head}");
+    assert_eq!(field(head, "content-type"), Some("application/json"));
+    assert_eq!(body, r#"{"repositories":["one"]}"#);
+}
+
+#[tokio::test]
+async fn f18_a_jwt_refused_by_a_server_whose_clock_is_ahead_is_signed_by_that_clock_and_sent_once_more() {
+    for refusal in ["401 Unauthorized", "400 Bad Request"] {
+        let server = strict_about_time(refusal).await;
+        let endpoint = endpoint();
+        let form = request(server.address("/token"), "client_credentials", AssertionPlace::Form("client_assertion"));
+        assert_eq!(complete(send(&endpoint, &form).await).status, 200);
+        assert_eq!(server.requests().len(), 2);
+        // What was learned stays: the next one is right at once.
+        assert_eq!(complete(send(&endpoint, &form).await).status, 200);
+        assert_eq!(server.requests().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn f18_a_request_that_spends_something_is_sent_once_whatever_the_clock() {
+    for grant_type in ["refresh_token", "authorization_code", "urn:ietf:params:oauth:grant-type:device_code"] {
+        let server = strict_about_time("401 Unauthorized").await;
+        let endpoint = endpoint();
+        let form = request(server.address("/token"), grant_type, AssertionPlace::Form("client_assertion"));
+        assert_eq!(complete(send(&endpoint, &form).await).status, 401);
+        assert_eq!(server.requests().len(), 1, "{grant_type}");
+        assert_eq!(complete(send(&endpoint, &form).await).status, 200, "the next attempt has the right time");
+    }
+}
+
+#[tokio::test]
+async fn f18_a_server_that_goes_on_refusing_is_asked_twice_and_no_more() {
+    let refusal = answer("401 Unauthorized", AHEAD, r#"{"error":"invalid_client"}"#);
+    let server = Server::always(refusal, Ending::Hold).await;
+    let endpoint = endpoint();
+    let form = request(server.address("/token"), "client_credentials", AssertionPlace::Form("client_assertion"));
+    assert_eq!(complete(send(&endpoint, &form).await).status, 401);
+    assert_eq!(server.requests().len(), 2);
+    assert_eq!(complete(send(&endpoint, &form).await).status, 401);
+    assert_eq!(server.requests().len(), 3, "nothing new was learned");
+}
+
+#[tokio::test]
+async fn what_cannot_be_signed_is_not_sent() {
+    let server = Server::always(tokens(), Ending::Hold).await;
+    let mut form = request(server.address("/token"), "client_credentials", AssertionPlace::Form("client_assertion"));
+    form.assertions[0].key.material = Secret::new("CANARY");
+    let answer = send(&endpoint(), &form).await;
+    assert!(matches!(answer, Answer::Unsent(Fault::Unsigned)), "{answer:?}");
+    assert_eq!(server.connections(), 0);
+}
