@@ -64,6 +64,8 @@ macro_rules! codes {
 }
 
 codes! {
+    /// Another account signed in than the one the grant is pinned to.
+    AccountMismatch = "account-mismatch", AskUser;
     /// The held tokens were issued by another authorization server than the one configured.
     AuthorizationServerChanged = "authorization-server-changed", FixConfig;
     /// The caller showed no capability, or one that does not cover this grant.
@@ -88,6 +90,14 @@ codes! {
     Internal = "internal", ReportBug;
     /// The key that seals the store cannot be had.
     KeyUnavailable = "key-unavailable", FixConfig;
+    /// The person or the authorization server said no to a login.
+    LoginDenied = "login-denied", AskUser;
+    /// Nobody answered a login in time.
+    LoginExpired = "login-expired", AskUser;
+    /// An answer that does not belong to the login, or that the server does not stand by.
+    LoginRefused = "login-refused", AskUser;
+    /// This login is not possible for this grant, server or machine.
+    LoginUnavailable = "login-unavailable", FixConfig;
     /// The authorization server's answer to a renewal was lost, and with it the grant.
     LostRotation = "lost-rotation", AskUser;
     /// The server's metadata is missing, cannot be read or names another issuer.

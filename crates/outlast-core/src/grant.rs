@@ -279,6 +279,8 @@ pub struct Grant {
     pub client_id: String,
     /// Whose grant it is, where known; pinned, so that no other account can take its place.
     pub subject: Option<String>,
+    /// The issuer whose ID token named the subject; renewals are held to it (OpenID Connect Core 12.2).
+    pub subject_issuer: Option<String>,
     /// The name that person is known by, for people to read.
     pub subject_name: Option<String>,
     /// Names the token set.
@@ -323,6 +325,7 @@ impl Grant {
             authorization_server: terms.authorization_server.clone(),
             client_id: terms.client_id.clone(),
             subject: None,
+            subject_issuer: None,
             subject_name: None,
             generation: Generation(0),
             tokens: None,
@@ -359,6 +362,7 @@ impl Grant {
             generation: self.generation.next(),
             tokens: Some(tokens),
             subject: self.subject.clone(),
+            subject_issuer: self.subject_issuer.clone(),
             subject_name: self.subject_name.clone(),
             registration: self.registration.clone(),
             ..Self::empty(terms)

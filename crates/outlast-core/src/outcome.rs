@@ -24,20 +24,25 @@ pub type Reader<'a> = &'a (dyn Fn(&Reply) -> Option<TokenResponse> + Sync);
 
 /// Reads the answer to a token request (behaviour table of token endpoint replies).
 pub fn judge(answer: &Answer, quirks: &Quirks, read: Reader<'_>) -> Outcome {
+    judge_as(EndpointKind::Token, answer, quirks, read)
+}
+
+/// The same for a request of that kind: a device code that is polled for has words of its own.
+pub fn judge_as(kind: EndpointKind, answer: &Answer, quirks: &Quirks, read: Reader<'_>) -> Outcome {
     match answer {
         Answer::Unsent(fault) => Outcome::Unsent(*fault),
         Answer::Lost(fault) => Outcome::InDoubt { detail: describe(*fault).to_owned() },
-        Answer::Complete(reply) => judge_reply(reply, quirks, read),
+        Answer::Complete(reply) => judge_reply(kind, reply, quirks, read),
     }
 }
 
-fn judge_reply(reply: &Reply, quirks: &Quirks, read: Reader<'_>) -> Outcome {
+fn judge_reply(kind: EndpointKind, reply: &Reply, quirks: &Quirks, read: Reader<'_>) -> Outcome {
     if (200..300).contains(&reply.status)
         && let Some(response) = read(reply)
     {
         return Outcome::Renewed(response);
     }
-    let judgement = classify(EndpointKind::Token, reply.status, &reply.headers, &reply.body, quirks);
+    let judgement = classify(kind, reply.status, &reply.headers, &reply.body, quirks);
     match (reply.status, judgement.verdict) {
         // The server began to work on the request and broke: it may have rotated (F32, D4).
         (

@@ -52,6 +52,9 @@ pub struct Provider {
     pub scope_separator: Option<char>,
     /// Whether its documents say that no PKCE challenge may be sent.
     pub refuses_pkce: bool,
+    /// Whether a server that does not list the challenge method S256 is refused (MCP authorization,
+    /// 2025-11-25).
+    pub must_list_pkce: bool,
 }
 
 /// A request to an authorization server, before it is sent; most go to the token endpoint (RFC 6749
@@ -70,11 +73,18 @@ pub struct TokenRequest {
     pub proof_key: Option<Secret>,
     /// Certificate chain and key, in PEM: the connection is made with it (RFC 8705 2).
     pub certificate: Option<Secret>,
+    /// Further members of the form, whose names are known at run time only.
+    pub further: Vec<(String, Secret)>,
     /// Further header fields; none of them is secret.
     pub fields: Vec<(&'static str, String)>,
 }
 
 impl TokenRequest {
+    /// A request for what is at an address (GET).
+    pub fn get(endpoint: &str) -> Self {
+        Self { content: Content::None, ..Self::form(endpoint, Vec::new()) }
+    }
+
     /// A form without authentication (RFC 6749 appendix B).
     pub fn form(endpoint: &str, form: Vec<(&'static str, Secret)>) -> Self {
         Self {
@@ -84,6 +94,7 @@ impl TokenRequest {
             assertions: Vec::new(),
             proof_key: None,
             certificate: None,
+            further: Vec::new(),
             fields: Vec::new(),
         }
     }
@@ -92,7 +103,7 @@ impl TokenRequest {
     pub fn form_members(&self) -> &[(&'static str, Secret)] {
         match &self.content {
             Content::Form(form) => form,
-            Content::Json(_) => &[],
+            Content::Json(_) | Content::None => &[],
         }
     }
 }
@@ -104,6 +115,8 @@ pub enum Content {
     Form(Vec<(&'static str, Secret)>),
     /// A JSON text.
     Json(Secret),
+    /// Nothing: the address is asked for (GET).
+    None,
 }
 
 /// A JWT that is made when it is sent (RFC 7523, RFC 7519), so that its age is right and its `jti`

@@ -99,7 +99,7 @@ pub fn shown(address: &str) -> String {
 
 /// Text from elsewhere as errors show it: shortened, and with every character escaped that could
 /// move a terminal's cursor or hide what follows.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut kept: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
         kept.push('…');

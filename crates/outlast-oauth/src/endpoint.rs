@@ -118,15 +118,19 @@ fn spends_nothing(request: &TokenRequest) -> bool {
 }
 
 fn post(url: Url, request: &TokenRequest, signed: &[(AssertionPlace, Secret)]) -> Option<Request> {
-    let mut post = Request::new(Method::POST, url);
-    let (kind, body) = match &request.content {
+    let (method, content) = match &request.content {
         Content::Form(form) => {
             let form: Vec<_> = form.iter().cloned().chain(signed.iter().filter_map(as_member)).collect();
-            ("application/x-www-form-urlencoded", form_body(&form))
+            (Method::POST, Some(("application/x-www-form-urlencoded", form_body(&form, &request.further))))
         }
-        Content::Json(text) => ("application/json", text.expose().to_owned()),
+        Content::Json(text) => (Method::POST, Some(("application/json", text.expose().to_owned()))),
+        Content::None => (Method::GET, None),
     };
-    post.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    let mut post = Request::new(method, url);
+    if let Some((kind, body)) = content {
+        post.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        *post.body_mut() = Some(body.into());
+    }
     for (name, value) in &request.fields {
         post.headers_mut().insert(*name, HeaderValue::from_str(value).ok()?);
     }
@@ -135,7 +139,6 @@ fn post(url: Url, request: &TokenRequest, signed: &[(AssertionPlace, Secret)]) -
         value.set_sensitive(true);
         post.headers_mut().insert(AUTHORIZATION, value);
     }
-    *post.body_mut() = Some(body.into());
     Some(post)
 }
 

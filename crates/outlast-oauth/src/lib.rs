@@ -3,6 +3,7 @@
 //! [`grant_type`] writes token requests without sending them, [`endpoint`] sends them, [`metadata`]
 //! finds out where to, and [`provider`] knows some servers by name.
 
+pub mod account;
 pub mod address;
 pub mod assertion;
 pub mod client_authentication;

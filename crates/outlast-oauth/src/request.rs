@@ -42,9 +42,12 @@ pub(crate) fn refresh(renewing: &Renewing<'_>) -> Result<Redemption, Unrenewable
 }
 
 /// The form as it is sent (`application/x-www-form-urlencoded`).
-pub(crate) fn form_body(form: &[(&'static str, Secret)]) -> String {
+pub(crate) fn form_body(form: &[(&'static str, Secret)], further: &[(String, Secret)]) -> String {
     let mut body = form_urlencoded::Serializer::new(String::new());
     for (name, value) in form {
+        body.append_pair(name, value.expose());
+    }
+    for (name, value) in further {
         body.append_pair(name, value.expose());
     }
     body.finish()

@@ -40,7 +40,7 @@ const PERSIST_AGAIN: [Duration; 6] = [
     Duration::from_secs(60),
 ];
 /// How often an attempt is begun anew because another process wrote in between.
-const ROUNDS_MAX: usize = 8;
+pub(crate) const ROUNDS_MAX: usize = 8;
 
 /// Finds the authorization server of a grant.
 pub(crate) trait Discovery: Send + Sync {
@@ -48,6 +48,7 @@ pub(crate) trait Discovery: Send + Sync {
 }
 
 /// Why discovery failed.
+#[derive(Debug)]
 pub(crate) struct NotFound {
     pub(crate) code: Code,
     pub(crate) detail: String,
@@ -122,6 +123,11 @@ impl Keeper {
     /// An access token of `id` that meets `ask`; see [`GrantHandle::access_token`].
     pub async fn access_token(&self, id: &GrantId, ask: Ask) -> Result<AccessToken, TokenError> {
         self.grant(id)?.access_token(ask).await
+    }
+
+    #[allow(dead_code, reason = "for the logins that are not written yet")]
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0.parts
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

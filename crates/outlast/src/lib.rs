@@ -44,7 +44,7 @@ mod token_error;
 
 pub use handle::GrantHandle;
 pub use keeper::{Keeper, PATIENCE};
-pub use login::{LoggedIn, LoginOptions, LoginPrompt, LoginStep, LoginWay};
+pub use login::{LoggedIn, LoginError, LoginOptions, LoginPrompt, LoginStep, LoginWay};
 pub use open::{OpenError, Settings, read_record};
 pub use outlast_core::classify;
 pub use outlast_core::freshness;
@@ -63,6 +63,6 @@ pub use outlast_store::key::KeySource;
 pub use presentation::Presentation;
 pub use published::{AccessToken, FreshToken};
 pub use refresher::Refresher;
-pub use settings::{GrantSettings, Server};
+pub use settings::{GrantSettings, LoginSettings, Server};
 pub use system_clock::SystemClock;
 pub use token_error::TokenError;

@@ -36,6 +36,19 @@ impl Server {
     }
 }
 
+/// What a login needs to be told beyond what the server and the grant say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoginSettings {
+    /// Where the browser comes back to, as it is registered at the server: on loopback, with or
+    /// without a port, or an https address that is pasted from. Where it is left out:
+    /// `http://127.0.0.1/callback`, on any free port.
+    pub redirect_uri: Option<String>,
+    /// Where to ask whose access token it is, for servers that do not say by OpenID Connect.
+    pub subject_url: Option<String>,
+    /// Where in the answer the account stands (RFC 6901); `/sub` if left out.
+    pub subject_pointer: Option<String>,
+}
+
 /// One grant: its name, its server, the client, and the one origin that receives its token.
 #[derive(Clone, Debug)]
 pub struct GrantSettings {
@@ -68,6 +81,8 @@ pub struct GrantSettings {
     pub token_life: Option<Duration>,
     /// How requests carry the token.
     pub presentation: Presentation,
+    /// What a login needs to be told.
+    pub login: LoginSettings,
 }
 
 impl GrantSettings {
@@ -88,6 +103,7 @@ impl GrantSettings {
             renew_within: None,
             token_life: None,
             presentation: Presentation::default(),
+            login: LoginSettings::default(),
         }
     }
 

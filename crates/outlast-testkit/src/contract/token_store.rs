@@ -46,6 +46,7 @@ pub fn grant(name: &str, generation: u64) -> Grant {
         authorization_server: "https://as.example".to_owned(),
         client_id: "client".to_owned(),
         subject: None,
+        subject_issuer: None,
         subject_name: None,
         generation: Generation(generation),
         tokens: Some(tokens(&format!("access-{name}-{generation}"), &format!("refresh-{name}-{generation}"))),
@@ -106,6 +107,7 @@ pub fn all_kinds() -> Vec<Grant> {
     }));
     grants.push(Grant {
         subject: Some("user \"é\" \u{1F600}\n".to_owned()),
+        subject_issuer: Some("https://as.example".to_owned()),
         subject_name: Some("Ada <ada@example.com>".to_owned()),
         proof_key: Some(Secret::new("{\"kty\":\"EC\"}")),
         retiring: Some(Retiring { access: Secret::new("old key"), retire_at: at }),

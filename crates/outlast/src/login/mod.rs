@@ -1,7 +1,43 @@
 //! Getting a person's consent: what a login is asked for, what it shows, and what it comes to.
 
+mod code;
+mod error;
+#[allow(dead_code, reason = "for the flows that are not written yet")]
+mod subject;
+#[allow(dead_code, reason = "for the flows that are not written yet")]
+mod take_over;
+
+pub use error::LoginError;
+
+use crate::handle::GrantHandle;
+use outlast_core::strategy::Recovery;
 use outlast_core::{BoxFuture, Generation, Timestamp};
 use std::time::Duration;
+
+impl GrantHandle {
+    /// Asks a person for their consent and takes over what that brings. What is held stays in place
+    /// and in use until the new token set is on disk; if the login fails it stays as it is.
+    pub async fn login(&self, options: &LoginOptions, prompt: &dyn LoginPrompt) -> Result<LoggedIn, LoginError> {
+        match self.login_way(options)? {
+            way @ (LoginWay::Browser | LoginWay::Paste) => self.login_by_code(way, options, prompt).await,
+            LoginWay::Device => Err(self.unavailable("signing in with a device code is not built yet")),
+        }
+    }
+
+    fn login_way(&self, options: &LoginOptions) -> Result<LoginWay, LoginError> {
+        let strategy = self.entry.grant_type.strategy();
+        match (strategy.recovery, options.way) {
+            (Recovery::Operator | Recovery::Owner, _) => Err(self.unavailable("its grant type needs no person")),
+            (Recovery::User, Some(way)) => Ok(way),
+            (Recovery::User, None) if strategy.grant_type == "device_code" => Ok(LoginWay::Device),
+            (Recovery::User, None) => Ok(LoginWay::Browser),
+        }
+    }
+
+    pub(crate) fn unavailable(&self, why: impl Into<String>) -> LoginError {
+        LoginError::Unavailable { grant: self.id().clone(), why: why.into() }
+    }
+}
 
 /// How a person is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +90,9 @@ pub enum LoginStep {
         listening: bool,
         /// Until when.
         expires_at: Timestamp,
+        /// Whether it takes the place of an address shown before, which the server has let expire.
+        /// A browser that was opened with that one is to be left alone.
+        replaces: bool,
     },
     /// The person has not answered yet.
     Waiting {
