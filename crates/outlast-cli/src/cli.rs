@@ -38,6 +38,8 @@ pub(crate) enum Verb {
     Headers(commands::headers::Arguments),
     /// Take over a token set from standard input or another tool's file
     Import(commands::import::Arguments),
+    /// Revoke a grant's tokens at the server, then forget them
+    Logout(commands::logout::Arguments),
     /// List the authorization servers that are known by name, or tell one in full
     Providers(commands::providers::Arguments),
     /// Run a program beside a sidecar that keeps its tokens alive

@@ -43,6 +43,16 @@ impl Context {
         names.iter().map(|name| Ok(self.config.resolve_one(name, &env::text)?)).collect()
     }
 
+    /// The named grants for signing out. With `force`, a secret that cannot be had stands in nobody's
+    /// way: the server is then not told.
+    pub(crate) fn resolve_for_logout(&self, names: &[String], force: bool) -> Result<Vec<GrantSettings>, Fault> {
+        let resolve = |name: &String| match (self.config.resolve_one(name, &env::text), self.entry(name)) {
+            (Err(_), Some(entry)) if force => Ok(entry.without_secrets()),
+            (resolved, _) => Ok(resolved?),
+        };
+        names.iter().map(resolve).collect()
+    }
+
     /// What is configured for a grant of that name.
     pub(crate) fn entry(&self, name: &str) -> Option<&GrantEntry> {
         self.config.entries().iter().find(|entry| entry.id.as_str() == name)

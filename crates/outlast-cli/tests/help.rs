@@ -5,7 +5,7 @@ mod support;
 
 use support::Bed;
 
-const VERBS: [&str; 13] = [
+const VERBS: &[&str] = &[
     "add",
     "completions",
     "demo",
@@ -13,6 +13,7 @@ const VERBS: [&str; 13] = [
     "explain",
     "headers",
     "import",
+    "logout",
     "providers",
     "run",
     "sandbox",

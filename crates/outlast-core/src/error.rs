@@ -86,6 +86,8 @@ codes! {
     InDoubt = "in-doubt", Wait;
     /// An address is neither https nor on loopback.
     InsecureAddress = "insecure-address", FixConfig;
+    /// The token lacks a scope that the resource wants: a person has to grant it, no renewal does.
+    InsufficientScope = "insufficient-scope", AskUser;
     /// A broken promise inside Outlast.
     Internal = "internal", ReportBug;
     /// The key that seals the store cannot be had.
@@ -110,10 +112,14 @@ codes! {
     RejectedAfterRenewal = "rejected-after-renewal", Wait;
     /// A request to the proxy is malformed or names something that is not there.
     RequestInvalid = "request-invalid", FixConfig;
+    /// Somebody signed out, and the authorization server has not revoked the tokens yet.
+    RevocationPending = "revocation-pending", Wait;
     /// The authorization server answered with something that is no answer.
     ServerMisbehaved = "server-misbehaved", Wait;
     /// The authorization server cannot be reached or is ill.
     ServerUnreachable = "server-unreachable", Wait;
+    /// The resource wants the person to sign in again, or to prove more.
+    StepUpRequired = "step-up-required", AskUser;
     /// Another process is changing the record.
     StoreBusy = "store-busy", Retry;
     /// What is on disk is not what was written.

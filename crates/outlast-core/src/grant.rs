@@ -6,6 +6,8 @@ use crate::error::{Advice, Code};
 use crate::options::Options;
 use crate::secret::Secret;
 use crate::token::{Generation, TokenSet};
+use crate::wanted;
+pub use crate::wanted::Wanted;
 use crate::wire::SigningKey;
 use std::borrow::Cow;
 use std::fmt;
@@ -131,6 +133,11 @@ impl Terms {
         }
     }
 
+    /// The scopes asked for, one by one.
+    pub fn scope_words(&self) -> impl Iterator<Item = &str> {
+        self.scope.iter().flat_map(|entry| entry.split_whitespace())
+    }
+
     /// Tells these terms from others, client secret included; kept nowhere but inside the seal.
     pub fn fingerprint(&self) -> u64 {
         let (method, secret) = match &self.client_auth {
@@ -241,20 +248,6 @@ pub struct Retiring {
     pub retire_at: Timestamp,
 }
 
-/// What a server or resource asked for that only a person can give: goes with the next login
-/// (RFC 6750 3.1, RFC 9470 3, OpenID Connect Core 3.1.2.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Scopes that were challenged for, besides the configured.
-    pub scope: Vec<String>,
-    /// Authentication context classes.
-    pub acr_values: Option<String>,
-    /// Largest age of the sign-in.
-    pub max_age: Option<Duration>,
-    /// A claims request, as it is.
-    pub claims: Option<String>,
-}
-
 /// The last thing that went wrong with a grant, for `status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -355,18 +348,48 @@ impl Grant {
     }
 
     /// This grant with a token set that a person or an import brought: one generation on, live,
-    /// and cleared of old troubles.
+    /// and cleared of old troubles. Scopes that were challenged for are asked for again at every
+    /// later login; a demand on the sign-in itself has been met by this one.
     #[must_use]
     pub fn granted(&self, terms: &Terms, tokens: TokenSet) -> Self {
         Self {
             generation: self.generation.next(),
             tokens: Some(tokens),
+            wanted: self.wanted.signed_in(),
             subject: self.subject.clone(),
             subject_issuer: self.subject_issuer.clone(),
             subject_name: self.subject_name.clone(),
             registration: self.registration.clone(),
             ..Self::empty(terms)
         }
+    }
+
+    /// This grant after somebody signed out of it: one generation on, so that no process goes on
+    /// with what it knew, and nothing left of tokens, account or key. A registered client is the
+    /// program's and not the person's (RFC 7592): it stays. A grant that needs nobody begins anew.
+    #[must_use]
+    pub fn signed_out(&self, terms: &Terms, needs_person: bool, now: Timestamp) -> Self {
+        let standing =
+            if needs_person { Standing::Parked { cause: Cause::LoggedOut, since: now } } else { Standing::Live };
+        Self {
+            generation: self.generation.next(),
+            standing,
+            registration: self.registration.clone(),
+            ..Self::empty(terms)
+        }
+    }
+
+    /// The configured scopes that the held token is known to lack (F46).
+    pub fn scope_not_granted(&self, terms: &Terms) -> Vec<String> {
+        let Some(granted) = self.tokens.as_ref().and_then(|tokens| tokens.scope.as_ref()) else { return Vec::new() };
+        wanted::lacking(terms.scope_words(), granted)
+    }
+
+    /// The challenged scopes that the held token is not known to have.
+    pub fn scope_wanted(&self, terms: &Terms) -> Vec<String> {
+        let configured: Vec<String> = terms.scope_words().map(str::to_owned).collect();
+        let granted = self.tokens.as_ref().and_then(|tokens| tokens.scope.as_ref()).unwrap_or(&configured);
+        wanted::lacking(self.wanted.scope.iter().map(String::as_str), granted)
     }
 }
 

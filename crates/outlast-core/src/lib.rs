@@ -22,6 +22,7 @@ pub mod store;
 pub mod strategy;
 pub mod token;
 pub mod token_response;
+pub mod wanted;
 pub mod wire;
 
 pub use classify::{EndpointKind, Judgement, Quirks, Verdict, classify};

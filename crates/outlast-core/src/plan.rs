@@ -113,6 +113,10 @@ fn permit(grant: &Grant, strategy: &Strategy, ask: Ask, now: Timestamp) -> Resul
 }
 
 fn renewable(grant: &Grant, strategy: &Strategy) -> Result<(), Plan<'static>> {
+    // Whoever signed out is not told that nobody ever signed in.
+    if let (Standing::Parked { cause, .. }, None) = (grant.standing, &grant.tokens) {
+        return Err(Plan::NeedsUser(cause));
+    }
     let refreshable = grant.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some());
     match (strategy.renewal, &grant.tokens) {
         (Renewal::Refresh, _) if refreshable => Ok(()),

@@ -106,7 +106,10 @@ fn refused(grant: &Grant, strategy: &Strategy, verdict: &Verdict, found: String,
             let cause = if grant.in_doubt { Cause::LostRotation } else { Cause::Dead };
             park(grant, cause, found, now)
         }
-        Verdict::StepUpRequired(_) => park(grant, Cause::StepUp, found, now),
+        // F42: what the person has to prove is carried to the login.
+        Verdict::StepUpRequired(step_up) => {
+            Grant { wanted: grant.wanted.with_step_up(step_up), ..park(grant, Cause::StepUp, found, now) }
+        }
         Verdict::ClientMisconfigured
         | Verdict::GrantDead
         | Verdict::InsufficientScope { .. }

@@ -114,7 +114,7 @@ fn see(settings: &GrantSettings, grant: &Grant, now: Timestamp) -> Seen {
         },
         Standing::Revoking { .. } => Seen {
             standing: "revoking",
-            code: Some(Code::NeedsUser),
+            code: Some(Code::RevocationPending),
             detail: Some("somebody signed out, and the server has not revoked the tokens yet".to_owned()),
             what_to_do: format!("finish with: outlast logout {}", grant.id),
         },

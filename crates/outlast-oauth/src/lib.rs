@@ -10,9 +10,11 @@ pub mod client_authentication;
 pub mod endpoint;
 mod exchange;
 pub mod grant_type;
+pub mod introspection;
 pub mod metadata;
 pub mod provider;
 mod request;
+pub mod revocation;
 mod server_clock;
 
 pub use address::AddressError;

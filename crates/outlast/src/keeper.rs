@@ -125,7 +125,6 @@ impl Keeper {
         self.grant(id)?.access_token(ask).await
     }
 
-    #[allow(dead_code, reason = "for the logins that are not written yet")]
     pub(crate) fn parts(&self) -> &Parts {
         &self.0.parts
     }

@@ -39,6 +39,7 @@ fn passes(error: &TokenError) -> bool {
         TokenError::AuthorizationServerChanged { .. }
         | TokenError::GrantUnknown { .. }
         | TokenError::Internal { .. }
+        | TokenError::NotRevoked { .. }
         | TokenError::RejectedAfterRenewal { .. }
         | TokenError::Store(_) => false,
     }

@@ -45,6 +45,17 @@ pub enum TokenError {
         /// Why.
         cause: Cause,
     },
+    /// Somebody signed out, and the server has not revoked the tokens yet.
+    NotRevoked {
+        /// The grant.
+        grant: GrantId,
+        /// What stands in the way.
+        code: Code,
+        /// In words without secrets.
+        detail: String,
+        /// When the server asks to try again, where it does.
+        retry_at: Option<Timestamp>,
+    },
     /// The resource refuses tokens that were just renewed.
     RejectedAfterRenewal {
         /// The grant.
@@ -72,6 +83,9 @@ impl TokenError {
             Self::GrantUnknown { .. } => Code::GrantUnknown,
             Self::Internal { .. } => Code::Internal,
             Self::NeedsUser { cause, .. } => cause.code(),
+            // A mistake is mended, and everything else is waited for.
+            Self::NotRevoked { code, .. } if code.advice() == Advice::FixConfig => *code,
+            Self::NotRevoked { .. } => Code::RevocationPending,
             Self::RejectedAfterRenewal { .. } => Code::RejectedAfterRenewal,
             Self::Store(error) => error.code(),
         }
@@ -81,6 +95,7 @@ impl TokenError {
     pub fn retry_at(&self) -> Option<Timestamp> {
         match self {
             Self::CoolingDown { until, .. } | Self::RejectedAfterRenewal { until, .. } => Some(*until),
+            Self::NotRevoked { retry_at, .. } => *retry_at,
             Self::AuthorizationServerChanged { .. }
             | Self::GrantUnknown { .. }
             | Self::Internal { .. }
@@ -126,6 +141,19 @@ impl fmt::Display for TokenError {
                  do not use another credential",
                 cause.describe()
             ),
+            Self::NotRevoked { grant, detail, .. } => {
+                write!(
+                    f,
+                    "grant {grant} is signed out here, and its tokens are served to nobody, but they may still be good \
+                     at the authorization server: {detail}. "
+                )?;
+                f.write_str(if self.code().advice() == Advice::FixConfig {
+                    "Have the configuration mended"
+                } else {
+                    "Wait"
+                })?;
+                write!(f, ", then finish with: outlast logout {grant} (or forget them all the same with --force)")
+            }
             Self::RejectedAfterRenewal { grant, .. } => write!(
                 f,
                 "the resource refuses tokens of grant {grant} that were just renewed; renewals are paused. \

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod headers;
 pub(crate) mod import;
+pub(crate) mod logout;
 pub(crate) mod providers;
 pub(crate) mod run;
 pub(crate) mod sandbox;
@@ -30,6 +31,7 @@ pub(crate) fn run(verb: Verb) -> Done {
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Headers(arguments) => headers::run(&arguments),
         Verb::Import(arguments) => import::run(&arguments),
+        Verb::Logout(arguments) => logout::run(&arguments),
         Verb::Providers(arguments) => providers::run(&arguments),
         Verb::Run(arguments) => run::run(arguments),
         Verb::Sandbox(arguments) => sandbox::run(&arguments),
@@ -46,6 +48,7 @@ pub(crate) fn wants_json(verb: &Verb) -> bool {
         Verb::Doctor(arguments) => arguments.json,
         Verb::Explain(arguments) => arguments.wants_json(),
         Verb::Import(arguments) => arguments.json,
+        Verb::Logout(arguments) => arguments.json,
         Verb::Providers(arguments) => arguments.json,
         Verb::Sandbox(arguments) => arguments.json,
         Verb::Status(arguments) => arguments.json,
