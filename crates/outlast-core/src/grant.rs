@@ -147,6 +147,11 @@ impl Terms {
             ClientAuth::PrivateKeyJwt(key) => ("private_key_jwt", key.material.expose()),
             ClientAuth::TlsClient(certificate) => ("tls", certificate.expose()),
         };
+        let (algorithm, key_id) = match &self.client_auth {
+            ClientAuth::PrivateKeyJwt(key) => (key.algorithm.as_deref(), key.key_id.as_deref()),
+            ClientAuth::Basic(_) | ClientAuth::None | ClientAuth::Post(_) | ClientAuth::TlsClient(_) => (None, None),
+        };
+        let method = &[method, algorithm.unwrap_or_default(), key_id.unwrap_or_default()].join("\u{1}");
         let resource = self.resource.as_deref().unwrap_or_default();
         let scope = self.scope.join(" ");
         let options = self.options.spelled();

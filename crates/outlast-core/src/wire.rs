@@ -55,6 +55,28 @@ pub struct Provider {
     /// Whether a server that does not list the challenge method S256 is refused (MCP authorization,
     /// 2025-11-25).
     pub must_list_pkce: bool,
+    /// Endpoints that stand in for the others where the client authenticates by a certificate, by
+    /// their names in the metadata (RFC 8705 5).
+    pub certified_endpoints: Vec<(String, String)>,
+}
+
+impl Provider {
+    /// This server as a client with a certificate sees it.
+    #[must_use]
+    pub fn for_certificate(mut self) -> Self {
+        for (name, address) in std::mem::take(&mut self.certified_endpoints) {
+            match name.as_str() {
+                "token_endpoint" => self.token_endpoint = address,
+                "device_authorization_endpoint" => self.device_endpoint = Some(address),
+                "pushed_authorization_request_endpoint" => self.push_endpoint = Some(address),
+                "revocation_endpoint" => self.revocation_endpoint = Some(address),
+                "introspection_endpoint" => self.introspection_endpoint = Some(address),
+                // Of the others, none is asked with a certificate.
+                _ => {}
+            }
+        }
+        self
+    }
 }
 
 /// A request to an authorization server, before it is sent; most go to the token endpoint (RFC 6749

@@ -5,6 +5,7 @@
 
 mod address;
 mod append;
+mod client;
 mod document;
 mod error;
 mod grant;
@@ -15,14 +16,16 @@ mod preset;
 mod secret_source;
 
 pub use append::NewGrant;
+pub use client::ClientEntry;
 pub use document::parse_duration;
 pub use error::ConfigError;
-pub use grant::{ClientMethod, GrantEntry};
+pub use grant::GrantEntry;
 pub use nearest::nearest;
 pub use option::Told;
 pub use secret_source::SecretSource;
 
 use document::{Document, Table, shown};
+use outlast::assertion::KeyError;
 use outlast::{Code, GrantSettings, KeySource, Secret};
 use secret_source::open_to_others;
 use std::io::Read;
@@ -162,14 +165,25 @@ impl Config {
     }
 
     fn resolve_entry(&self, entry: &GrantEntry, environment: &Environment<'_>) -> Result<GrantSettings, ConfigError> {
-        let secret = match &entry.client_secret {
-            Some(source) => Some(self.fetch(source, &format!("client_secret of [grant.{}]", entry.id), environment)?),
-            None => None,
-        };
-        let options = option::resolve(&entry.options, &|source, key| {
+        let fetch = |source: &SecretSource, key: &'static str| {
             self.fetch(source, &format!("{key} of [grant.{}]", entry.id), environment)
-        })?;
-        Ok(entry.settings(secret, options))
+        };
+        let client_auth = entry.client.authentication(&fetch)?;
+        client::check(&client_auth).map_err(|(key, error)| self.unusable(entry, key, &error))?;
+        Ok(entry.settings(client_auth, option::resolve(&entry.options, &fetch)?))
+    }
+
+    /// A key that was found and cannot be used.
+    fn unusable(&self, entry: &GrantEntry, key: &str, error: &KeyError) -> ConfigError {
+        let told = error.to_string();
+        let (detail, mend) = told.split_once(": ").unwrap_or((&told, "give another key"));
+        ConfigError {
+            code: Code::ConfigurationInvalid,
+            path: self.path.clone(),
+            place: None,
+            detail: format!("{key} of [grant.{}]: {detail}", entry.id),
+            mend: mend.to_owned(),
+        }
     }
 
     fn fetch(&self, source: &SecretSource, whose: &str, environment: &Environment<'_>) -> Result<Secret, ConfigError> {

@@ -337,7 +337,7 @@ fn an_added_grant_leaves_the_rest_of_the_file_as_it_was() {
     let added = config.entries().iter().find(|entry| entry.id.as_str() == "new.one").unwrap();
     assert_eq!(added.client_id, "a\"b\\c");
     assert_eq!(added.scope, ["x", "y"]);
-    assert_eq!(added.client_secret, grant.client_secret);
+    assert_eq!(added.client.secret, grant.client_secret);
     assert!(Config::add_grant_text(&text, "new.one", &grant, path).is_err(), "a second one of that name");
     assert!(Config::add_grant_text("", "a b", &grant, path).is_err(), "no name for a grant");
     let plain = NewGrant { client_secret: Some(SecretSource::Plain(Secret::new("CANARY"))), ..grant };

@@ -47,6 +47,8 @@ pub struct Metadata {
     /// `client_id_metadata_document_supported`: whether the address of a document about the client
     /// can be its identifier.
     pub client_id_metadata_document_supported: bool,
+    /// `mtls_endpoint_aliases`: endpoints for clients with a certificate, by name (RFC 8705 5).
+    pub mtls_endpoint_aliases: Vec<(String, String)>,
 }
 
 /// Why discovery brought nothing that may be used. What the server sent is shortened and escaped
@@ -197,6 +199,7 @@ impl Metadata {
             scopes_supported: members.list("scopes_supported")?,
             userinfo_endpoint: members.endpoint("userinfo_endpoint")?,
             client_id_metadata_document_supported: members.flag("client_id_metadata_document_supported")?,
+            mtls_endpoint_aliases: members.endpoints("mtls_endpoint_aliases")?,
         })
     }
 }
@@ -250,6 +253,18 @@ impl Members {
             Err(AddressError::Unreadable) => Err(invalid(format!("its {name} is not an address: {}", shown(&address)))),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn endpoints(&self, name: &'static str) -> Result<Vec<(String, String)>, DiscoveryError> {
+        let wrong = || invalid(format!("its {name} is not an object of addresses"));
+        let Some(value) = self.find(name) else { return Ok(Vec::new()) };
+        let each = value.as_object().ok_or_else(wrong)?.iter();
+        each.map(|(alias, address)| {
+            let address = address.as_str().ok_or_else(wrong)?;
+            address::check(address)?;
+            Ok((alias.clone(), address.to_owned()))
+        })
+        .collect()
     }
 
     fn list(&self, name: &'static str) -> Result<Option<Vec<String>>, DiscoveryError> {

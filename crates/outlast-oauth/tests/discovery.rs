@@ -170,6 +170,24 @@ async fn n19_a_server_that_names_another_issuer_is_not_used_at_any_place() {
 }
 
 #[test]
+fn a_client_with_a_certificate_uses_the_aliases_and_nobody_else_does() {
+    let found = parse(
+        r#","revocation_endpoint":"https://a.example/revoke","mtls_endpoint_aliases":
+        {"token_endpoint":"https://mtls.example/token","introspection_endpoint":"https://mtls.example/introspect"}"#,
+    )
+    .unwrap();
+    let provider = outlast_oauth::provider::generic::from_metadata(&found);
+    assert_eq!(provider.token_endpoint, "https://login.example.com/token");
+    let certified = provider.for_certificate();
+    assert_eq!(certified.token_endpoint, "https://mtls.example/token");
+    assert_eq!(certified.introspection_endpoint.as_deref(), Some("https://mtls.example/introspect"));
+    assert_eq!(certified.revocation_endpoint.as_deref(), Some("https://a.example/revoke"));
+    for aliases in [r#"{"token_endpoint":"http://mtls.example/token"}"#, r#"{"token_endpoint":7}"#, "[]"] {
+        assert!(parse(&format!(r#","mtls_endpoint_aliases":{aliases}"#)).is_err(), "{aliases}");
+    }
+}
+
+#[test]
 fn metadata_is_read_and_what_is_absent_is_told_from_what_is_empty() {
     let bare = parse("").unwrap();
     assert_eq!(bare.token_endpoint, "https://login.example.com/token");

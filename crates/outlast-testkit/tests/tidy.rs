@@ -59,6 +59,7 @@ const EXPOSING: &[(&str, &str)] = &[
     ("crates/outlast-daemon/src/token_file.rs", "writes the token file of a child"),
     ("crates/outlast-oauth/src/account.rs", "asks whose token it is"),
     ("crates/outlast-oauth/src/assertion/key.rs", "reads the private key that signs"),
+    ("crates/outlast-oauth/src/assertion/mod.rs", "joins a certificate and its key"),
     ("crates/outlast-oauth/src/client_authentication.rs", "writes the client's Authorization field"),
     ("crates/outlast-oauth/src/endpoint.rs", "sets the client's Authorization field"),
     ("crates/outlast-oauth/src/exchange.rs", "makes connections with a certificate and its key"),

@@ -16,8 +16,8 @@ use outlast_core::strategy::{GrantType, Renewing, Unrenewable};
 use outlast_core::token::TokenSet;
 use outlast_core::wire::{Fault, Provider, TokenEndpoint};
 use outlast_core::{
-    Ask, Clock, Code, Generation, Grant, GrantId, Lease, Outcome, Plan, Standing, StoreError, Terms, Timestamp,
-    TokenStore,
+    Ask, ClientAuth, Clock, Code, Generation, Grant, GrantId, Lease, Outcome, Plan, Standing, StoreError, Terms,
+    Timestamp, TokenStore,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -282,7 +282,8 @@ impl Keeper {
                         Err(NotFound { code: Code::ServerUnreachable, detail })
                     })?;
                     provider.quirks = entry.quirks;
-                    Ok(provider)
+                    let certified = matches!(entry.terms.client_auth, ClientAuth::TlsClient(_));
+                    Ok(if certified { provider.for_certificate() } else { provider })
                 }
             }
         };

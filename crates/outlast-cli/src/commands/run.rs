@@ -141,8 +141,10 @@ fn prepared(words: &[OsString], context: &Context) -> Command {
 fn secret_variables(context: &Context) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for entry in context.config.entries() {
-        if let Some(SecretSource::Environment(name)) = &entry.client_secret {
-            names.insert(name.clone());
+        for source in entry.secret_sources() {
+            if let SecretSource::Environment(name) = source {
+                names.insert(name.clone());
+            }
         }
     }
     // Where the passphrase of the store comes from is seen by what is asked for.

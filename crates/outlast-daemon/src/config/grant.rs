@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use super::address;
+use super::client::{self, ClientEntry};
 use super::document::{Located, Table, shown};
 use super::habit;
 use super::nearest::nearest;
@@ -11,7 +12,8 @@ use super::secret_source::SecretSource;
 use http::Uri;
 use option::Told;
 use outlast::{
-    ClientAuth, Code, GrantId, GrantSettings, GrantType, Options, Presentation, Provider, Secret, Server, grant_type,
+    ClientAuth, ClientAuthMethod, GrantId, GrantSettings, GrantType, Options, Presentation, Provider, Secret, Server,
+    grant_type,
 };
 use std::time::Duration;
 
@@ -19,43 +21,8 @@ use std::time::Duration;
 const USUAL_OF_ISSUER: &str = "authorization_code";
 const USUAL_OF_ENDPOINT: &str = "refresh_token";
 
-const KEYS: &[&str] = &[
-    "client_auth",
-    "client_id",
-    "client_secret",
-    "grant_type",
-    "issuer",
-    "parameters",
-    "provider",
-    "resource",
-    "scope",
-    "token_endpoint",
-    "upstream",
-];
-
-/// How a client authenticates, without the secret it takes (OpenID Connect Core 9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientMethod {
-    /// `client_secret_basic`.
-    Basic,
-    /// `none`.
-    None,
-    /// `client_secret_post`.
-    Post,
-}
-
-impl ClientMethod {
-    const NAMES: &[&str] = &["client_secret_basic", "client_secret_post", "none"];
-
-    fn parse(name: &str) -> Option<Self> {
-        match name {
-            "client_secret_basic" => Some(Self::Basic),
-            "client_secret_post" => Some(Self::Post),
-            "none" => Some(Self::None),
-            _ => None,
-        }
-    }
-}
+const KEYS: &[&str] =
+    &["client_id", "grant_type", "issuer", "parameters", "provider", "resource", "scope", "token_endpoint", "upstream"];
 
 /// What the configuration says of a grant; its secret is named and not yet read.
 #[derive(Clone, Debug)]
@@ -69,9 +36,7 @@ pub struct GrantEntry {
     /// The client's identifier there; empty where there is none.
     pub client_id: String,
     /// How the client authenticates.
-    pub client_method: ClientMethod,
-    /// Where the client's secret comes from.
-    pub client_secret: Option<SecretSource>,
+    pub client: ClientEntry,
     /// The scope asked for.
     pub scope: Vec<String>,
     /// RFC 8707 resource indicator.
@@ -97,16 +62,20 @@ pub struct GrantEntry {
 impl GrantEntry {
     /// The settings without anything secret, for looking at a grant that cannot be used now.
     pub fn without_secrets(&self) -> GrantSettings {
-        self.settings(None, Options::default())
+        self.settings(ClientAuth::None, Options::default())
+    }
+
+    /// Every secret that is named for it.
+    pub fn secret_sources(&self) -> impl Iterator<Item = &SecretSource> {
+        let of_options = self.options.iter().filter_map(|(_, told)| match told {
+            Told::Secret(source, _) => Some(source),
+            Told::Value(_) => None,
+        });
+        self.client.sources().chain(of_options)
     }
 
     /// The settings, with the secrets that were fetched for them.
-    pub(crate) fn settings(&self, secret: Option<Secret>, options: Options) -> GrantSettings {
-        let client_auth = match (self.client_method, secret) {
-            (ClientMethod::Basic, Some(secret)) => ClientAuth::Basic(secret),
-            (ClientMethod::Post, Some(secret)) => ClientAuth::Post(secret),
-            (ClientMethod::None, _) | (_, None) => ClientAuth::None,
-        };
+    pub(crate) fn settings(&self, client_auth: ClientAuth, options: Options) -> GrantSettings {
         GrantSettings {
             client_id: self.client_id.clone(),
             client_auth,
@@ -130,16 +99,15 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
         .map_err(|why| document.error(&span, why, "use letters, digits, '-', '_' and '.', such as [grant.crm]"))?;
     let named = grant_type_named(table)?;
     // Before the server is looked for: a key written wrong is why it is not found.
-    table.expect_only(&option::keys(&[KEYS, habit::KEYS], named))?;
+    table.expect_only(&option::keys(&[KEYS, client::KEYS, habit::KEYS], named))?;
     let found = server(table, &span, named)?;
     let row = match named {
         Some(row) => row,
         None => usual(table, found.usual_grant_type)?,
     };
-    table.expect_only(&option::keys(&[KEYS, habit::KEYS], Some(row)))?;
-    let secret = SecretSource::read(table, "client_secret")?;
+    table.expect_only(&option::keys(&[KEYS, client::KEYS, habit::KEYS], Some(row)))?;
+    let client = client::read(table, row, found.with_secret)?;
     let client_id = table.text("client_id")?.map(|id| id.value);
-    let client_method = method(table, secret.is_some(), found.with_secret)?;
     let resource = table.text("resource")?;
     resource.iter().try_for_each(|resource| address::resource(document, resource))?;
     let upstream = table.text("upstream")?.or(found.upstream);
@@ -151,9 +119,8 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
         grant_type: row.strategy().grant_type.to_owned(),
         server: found.server,
         client_id: client_id.unwrap_or_default(),
-        client_method,
-        plain_secret: secret.as_ref().and_then(plain_span).or(plain_option),
-        client_secret: secret.map(|secret| secret.value),
+        plain_secret: client.plain.clone().or(plain_option),
+        client,
         scope: table.words("scope")?,
         resource: resource.map(|resource| resource.value),
         upstream: upstream.map(|upstream| address::upstream(document, &upstream)).transpose()?,
@@ -170,29 +137,19 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
 /// What the grant type itself has against the entry. Its secrets are not fetched for that: something
 /// stands in for each.
 fn check(entry: &GrantEntry, row: &dyn GrantType) -> Result<(), (String, String)> {
-    let stand_in = || Secret::new("configured");
-    let options = option::resolve(&entry.options, &|_, _| Ok::<_, ConfigError>(stand_in()));
-    let settings = entry.settings(entry.client_secret.as_ref().map(|_| stand_in()), options.unwrap_or_default());
+    let stand_in = |_: &SecretSource, _: &'static str| Ok::<_, ConfigError>(Secret::new("configured"));
+    let client_auth = entry.client.authentication(&stand_in).unwrap_or(ClientAuth::None);
+    let settings = entry.settings(client_auth, option::resolve(&entry.options, &stand_in).unwrap_or_default());
     row.check(&settings.terms()).map_err(|why| match why.split_once(": ") {
         Some((why, mend)) => (why.to_owned(), mend.to_owned()),
         None => (why, format!("see docs/grant-types.md for {}", row.strategy().grant_type)),
     })
 }
 
-fn plain_span(secret: &Located<SecretSource>) -> Option<std::ops::Range<usize>> {
-    match secret.value {
-        SecretSource::Plain(_) => Some(secret.span.clone()),
-        SecretSource::Command(_)
-        | SecretSource::Environment(_)
-        | SecretSource::File(_)
-        | SecretSource::Keyring { .. } => None,
-    }
-}
-
 struct Found {
     server: Server,
     usual_grant_type: &'static str,
-    with_secret: ClientMethod,
+    with_secret: ClientAuthMethod,
     quirks: String,
     upstream: Option<Located<String>>,
     renew_within: Option<Duration>,
@@ -204,7 +161,7 @@ impl Found {
         Self {
             server,
             usual_grant_type,
-            with_secret: ClientMethod::Basic,
+            with_secret: ClientAuthMethod::Basic,
             quirks: String::new(),
             upstream: None,
             renew_within: None,
@@ -257,7 +214,14 @@ fn of_preset(table: Table<'_>, name: &Located<String>) -> Result<Found, ConfigEr
     Ok(Found {
         server: Server::from(addresses.provider),
         usual_grant_type: preset.usual_grant_type,
-        with_secret: ClientMethod::parse(preset.client_auth.as_str()).unwrap_or(ClientMethod::Basic),
+        with_secret: match preset.client_auth {
+            ClientAuthMethod::Post => ClientAuthMethod::Post,
+            ClientAuthMethod::Basic
+            | ClientAuthMethod::None
+            | ClientAuthMethod::PrivateKeyJwt
+            | ClientAuthMethod::SelfSignedTls
+            | ClientAuthMethod::Tls => ClientAuthMethod::Basic,
+        },
         quirks: preset.name.to_owned(),
         upstream,
         renew_within: preset.keep_alive_after(),
@@ -282,32 +246,4 @@ fn grant_type_named(table: Table<'_>) -> Result<Option<Row>, ConfigError> {
         None => format!("known are {}", known.join(", ")),
     };
     Err(table.document.error(&named.span, format!("unknown grant type `{}`", shown(&named.value)), mend))
-}
-
-fn method(table: Table<'_>, secret: bool, usual: ClientMethod) -> Result<ClientMethod, ConfigError> {
-    let Some(named) = table.text("client_auth")? else {
-        return Ok(if secret { usual } else { ClientMethod::None });
-    };
-    let document = table.document;
-    match (ClientMethod::parse(&named.value), secret) {
-        (Some(ClientMethod::None), true) => Err(document.error(
-            &named.span,
-            "`client_auth` is none, and yet there is a client_secret",
-            "remove one of the two",
-        )),
-        (Some(ClientMethod::Basic | ClientMethod::Post), false) => Err(document.error(
-            &named.span,
-            format!("`client_auth` is {} and there is no client_secret", named.value),
-            "set client_secret = { env = \"NAME\" }, { file = … }, { command = […] } or { keyring = … }",
-        )),
-        (Some(method), _) => Ok(method),
-        (None, _) => {
-            let mend = match nearest(&named.value, ClientMethod::NAMES) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("known are {}", ClientMethod::NAMES.join(", ")),
-            };
-            let detail = format!("unknown client_auth `{}`", shown(&named.value));
-            Err(document.coded(Code::ConfigurationInvalid, &named.span, detail, mend))
-        }
-    }
 }

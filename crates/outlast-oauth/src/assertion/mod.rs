@@ -131,6 +131,11 @@ pub fn check_certificate(certificate: &Secret) -> Result<(), KeyError> {
     if exchange::can_identify(certificate) { Ok(()) } else { Err(KeyError::Certificate) }
 }
 
+/// A certificate with the key that belongs to it, where that came from a source of its own.
+pub fn certificate_with_key(certificate: &Secret, key: Option<&Secret>) -> Secret {
+    key.map_or_else(|| certificate.clone(), |key| Secret::new([certificate.expose(), "\n", key.expose()].concat()))
+}
+
 /// Whether everything that `request` is signed and sent with can be used.
 pub fn check_request(request: &TokenRequest) -> Result<(), KeyError> {
     request.assertions.iter().try_for_each(|assertion| check(&assertion.key))?;

@@ -22,9 +22,9 @@ impl GrantType for ClientCredentials {
 
     fn check(&self, terms: &Terms) -> Result<(), String> {
         if terms.client_id.is_empty() || terms.client_auth == ClientAuth::None {
-            return Err(
-                "has no client that can prove who it is: set client_id and client_secret (RFC 6749 4.4)".to_owned()
-            );
+            return Err("has no client that can prove who it is: set client_id, and client_secret, private_key or \
+                 client_certificate (RFC 6749 4.4)"
+                .to_owned());
         }
         Ok(())
     }
