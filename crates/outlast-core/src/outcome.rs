@@ -71,6 +71,9 @@ pub fn describe(fault: Fault) -> &'static str {
         Fault::Broken => "the connection broke before the whole answer arrived",
         Fault::Connect => "no connection could be made",
         Fault::Insecure => "the address is neither https nor on loopback",
+        Fault::OutOfReach => {
+            "the address is in a private network or on this machine, where the server that names it is not"
+        }
         Fault::Timeout => "no answer arrived in time",
         Fault::Tls => "no secure connection could be agreed on",
         Fault::TooLarge => "the answer was larger than 256 KiB",

@@ -53,8 +53,8 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
         Outcome::Unsent(Fault::Unsigned) => {
             pause(grant, MISCONFIGURED_PAUSE, Code::ClientMisconfigured, describe(Fault::Unsigned).to_owned(), now)
         }
-        Outcome::Unsent(Fault::Insecure) => {
-            pause(grant, MISCONFIGURED_PAUSE, Code::InsecureAddress, describe(Fault::Insecure).to_owned(), now)
+        Outcome::Unsent(fault @ (Fault::Insecure | Fault::OutOfReach)) => {
+            pause(grant, MISCONFIGURED_PAUSE, Code::InsecureAddress, describe(fault).to_owned(), now)
         }
         Outcome::Unsent(fault) => passing(grant, None, Code::ServerUnreachable, describe(fault).to_owned(), now),
     }

@@ -204,6 +204,8 @@ pub enum Fault {
     Broken,
     /// The address is one we send no secret to: not https, and not loopback.
     Insecure,
+    /// A document from the open internet names a place in a private network or on this machine.
+    OutOfReach,
     /// The configured key does not sign, or the configured certificate cannot be shown.
     Unsigned,
 }

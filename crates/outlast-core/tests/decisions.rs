@@ -524,6 +524,7 @@ fn every_unsent_request_is_an_outage_but_an_insecure_address_is_a_mistake() {
         (Fault::Broken, "paused server-unreachable"),
         (Fault::Connect, "paused server-unreachable"),
         (Fault::Insecure, "paused insecure-address"),
+        (Fault::OutOfReach, "paused insecure-address"),
         (Fault::Timeout, "paused server-unreachable"),
         (Fault::Tls, "paused server-unreachable"),
         (Fault::TooLarge, "paused server-unreachable"),

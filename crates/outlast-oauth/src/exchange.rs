@@ -2,6 +2,7 @@
 //! discovery. Says exactly what is known of a request's fate, for a refresh token hangs on it.
 
 use crate::address;
+use crate::reach::{OutOfReach, Reach, Resolver};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
@@ -47,6 +48,7 @@ impl Default for Limits {
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     limits: Limits,
+    reach: Reach,
     /// For http on loopback: knows no roots, so that it also works on a machine without any.
     plain: OnceCell<Client>,
     secure: OnceCell<Client>,
@@ -61,6 +63,12 @@ impl Exchange {
         Self { limits, ..Self::default() }
     }
 
+    /// The same for addresses that a stranger's document names: only what is within `reach` is
+    /// connected to.
+    pub(crate) fn within(limits: Limits, reach: Reach) -> Self {
+        Self { limits, reach, ..Self::default() }
+    }
+
     /// Sends the request that `prepare` completes, once, and reads the answer whole. Over TLS, the
     /// client shows `certificate`.
     pub(crate) async fn send(
@@ -69,19 +77,61 @@ impl Exchange {
         certificate: Option<&Secret>,
         prepare: impl FnOnce(Url) -> Option<Request>,
     ) -> Answer {
-        let Ok(url) = address::check(address) else { return Answer::Unsent(Fault::Insecure) };
-        let client = match self.client(&url, certificate).await {
-            Ok(client) => client,
-            Err(fault) => return Answer::Unsent(fault),
+        self.send_and_tell(address, certificate, prepare).await.0
+    }
+
+    /// [`Exchange::send`], and where the answer came from.
+    pub(crate) async fn send_and_tell(
+        &self,
+        address: &str,
+        certificate: Option<&Secret>,
+        prepare: impl FnOnce(Url) -> Option<Request>,
+    ) -> (Answer, Option<IpAddr>) {
+        let (client, mut request) = match self.prepare(address, certificate, prepare).await {
+            Ok(prepared) => prepared,
+            Err(fault) => return (Answer::Unsent(fault), None),
         };
-        let Some(mut request) = prepare(url) else { return Answer::Unsent(Fault::Broken) };
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         match timeout(self.limits.total, converse(&client, request)).await {
-            Ok(answer) => answer,
+            Ok(answered) => answered,
             // Connecting has the shorter limit, so the request was at least begun.
-            Err(_elapsed) => Answer::Lost(Fault::Timeout),
+            Err(_elapsed) => (Answer::Lost(Fault::Timeout), None),
         }
+    }
+
+    /// Sends a request for the head of its answer alone: a body that never ends is not waited for.
+    /// Says also where the answer came from.
+    pub(crate) async fn head(
+        &self,
+        address: &str,
+        prepare: impl FnOnce(Url) -> Option<Request>,
+    ) -> Result<(Reply, Option<IpAddr>), Fault> {
+        let (client, request) = self.prepare(address, None, prepare).await?;
+        let response = timeout(self.limits.total, client.execute(request)).await.map_err(|_elapsed| Fault::Timeout)?;
+        let mut response = response.map_err(|error| match failed(&error) {
+            Answer::Lost(fault) | Answer::Unsent(fault) => fault,
+            Answer::Complete(_) => Fault::Broken,
+        })?;
+        check_head(response.headers())?;
+        let peer = response.remote_addr().map(|peer| peer.ip());
+        let headers = std::mem::take(response.headers_mut());
+        Ok((Reply { status: response.status().as_u16(), headers, body: Vec::new() }, peer))
+    }
+
+    async fn prepare(
+        &self,
+        address: &str,
+        certificate: Option<&Secret>,
+        prepare: impl FnOnce(Url) -> Option<Request>,
+    ) -> Result<(Client, Request), Fault> {
+        let url = address::check(address).map_err(|_| Fault::Insecure)?;
+        if !self.reach.allows_host(&url) {
+            return Err(Fault::OutOfReach);
+        }
+        let client = self.client(&url, certificate).await?;
+        let mut request = prepare(url).ok_or(Fault::Broken)?;
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Ok((client, request))
     }
 
     async fn client(&self, url: &Url, certificate: Option<&Secret>) -> Result<Client, Fault> {
@@ -92,7 +142,7 @@ impl Exchange {
         let cell = if secure { &self.secure } else { &self.plain };
         let roots = if secure { Roots::OfTheMachine } else { Roots::None };
         // Not kept when it fails: the roots may be readable the next time.
-        cell.get_or_try_init(|| built(self.limits, roots, None)).await.cloned()
+        cell.get_or_try_init(|| built(self.limits, self.reach, roots, None)).await.cloned()
     }
 
     async fn certified_client(&self, certificate: &Secret) -> Result<Client, Fault> {
@@ -104,7 +154,7 @@ impl Exchange {
             return Ok(client);
         }
         let identity = Identity::from_pem(certificate.expose().as_bytes()).map_err(|_| Fault::Unsigned)?;
-        let client = built(self.limits, Roots::OfTheMachine, Some(identity)).await?;
+        let client = built(self.limits, self.reach, Roots::OfTheMachine, Some(identity)).await?;
         let mut kept = self.certified.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= CERTIFICATES_MAX {
             kept.remove(0);
@@ -117,7 +167,7 @@ impl Exchange {
 /// Whether a connection can be made with `certificate`: a chain and the key that belongs to it.
 pub(crate) fn can_identify(certificate: &Secret) -> bool {
     let identity = Identity::from_pem(certificate.expose().as_bytes());
-    identity.is_ok_and(|identity| build(Limits::default(), Roots::None, Some(identity)).is_ok())
+    identity.is_ok_and(|identity| build(Limits::default(), Reach::Anywhere, Roots::None, Some(identity)).is_ok())
 }
 
 /// Whose word is taken for who a server is.
@@ -127,13 +177,13 @@ enum Roots {
     OfTheMachine,
 }
 
-async fn built(limits: Limits, roots: Roots, identity: Option<Identity>) -> Result<Client, Fault> {
+async fn built(limits: Limits, reach: Reach, roots: Roots, identity: Option<Identity>) -> Result<Client, Fault> {
     // Off the worker thread: it reads and parses some hundred certificates.
-    let built = tokio::task::spawn_blocking(move || build(limits, roots, identity)).await;
+    let built = tokio::task::spawn_blocking(move || build(limits, reach, roots, identity)).await;
     built.ok().and_then(Result::ok).ok_or(Fault::Tls)
 }
 
-fn build(limits: Limits, roots: Roots, identity: Option<Identity>) -> reqwest::Result<Client> {
+fn build(limits: Limits, reach: Reach, roots: Roots, identity: Option<Identity>) -> reqwest::Result<Client> {
     // An error says that a provider is installed already, by us or by the host program: fine.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -160,32 +210,45 @@ fn build(limits: Limits, roots: Roots, identity: Option<Identity>) -> reqwest::R
     if let Some(identity) = identity {
         builder = builder.identity(identity);
     }
+    if reach != Reach::Anywhere {
+        // What is checked is what is connected to. Addresses without a name never come here.
+        builder = builder.dns_resolver(Resolver(reach));
+    }
     match roots {
         Roots::None => builder.tls_certs_only([]).build(),
         Roots::OfTheMachine => builder.build(),
     }
 }
 
-async fn converse(client: &Client, request: Request) -> Answer {
+async fn converse(client: &Client, request: Request) -> (Answer, Option<IpAddr>) {
     let mut response = match client.execute(request).await {
         Ok(response) => response,
-        Err(error) => return failed(&error),
+        Err(error) => return (failed(&error), None),
     };
-    match read(&mut response).await {
+    let peer = response.remote_addr().map(|peer| peer.ip());
+    let answer = match read(&mut response).await {
         Ok(body) => Answer::Complete(Reply {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
             body,
         }),
         Err(fault) => Answer::Lost(fault),
-    }
+    };
+    (answer, peer)
 }
 
 /// What an error before the answer's head says of the request. The error itself is dropped: its
 /// text holds the whole address.
 fn failed(error: &reqwest::Error) -> Answer {
     if error.is_connect() {
-        return Answer::Unsent(if is_tls(error) { Fault::Tls } else { Fault::Connect });
+        let fault = if has_source::<OutOfReach>(error) {
+            Fault::OutOfReach
+        } else if has_source::<rustls::Error>(error) {
+            Fault::Tls
+        } else {
+            Fault::Connect
+        };
+        return Answer::Unsent(fault);
     }
     if error.is_builder() {
         return Answer::Unsent(Fault::Broken);
@@ -193,13 +256,13 @@ fn failed(error: &reqwest::Error) -> Answer {
     Answer::Lost(if error.is_timeout() { Fault::Timeout } else { Fault::Broken })
 }
 
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    if error.is::<rustls::Error>() {
+fn has_source<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    if error.is::<E>() {
         return true;
     }
     // An io::Error passes over what it wraps when it is asked for its source.
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    wrapped.is_some_and(|inner| is_tls(inner)) || error.source().is_some_and(is_tls)
+    wrapped.is_some_and(|inner| has_source::<E>(inner)) || error.source().is_some_and(has_source::<E>)
 }
 
 async fn read(response: &mut Response) -> Result<Vec<u8>, Fault> {

@@ -13,7 +13,9 @@ pub mod grant_type;
 pub mod introspection;
 pub mod metadata;
 pub mod provider;
+pub mod reach;
 mod request;
+pub mod resource_metadata;
 pub mod revocation;
 mod server_clock;
 

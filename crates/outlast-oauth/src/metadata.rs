@@ -2,6 +2,7 @@
 
 use crate::address::{self, AddressError, shown};
 use crate::exchange::{Exchange, Limits};
+use crate::reach::Reach;
 use http::Method;
 use outlast_core::Code;
 use outlast_core::outcome::describe;
@@ -9,6 +10,7 @@ use outlast_core::wire::{Answer, Fault};
 use reqwest::Request;
 use serde_json::{Map, Value};
 use std::fmt;
+use url::Url;
 
 /// What an authorization server publishes of itself, as far as Outlast has use for it. An absent
 /// list is not an empty one: RFC 8414 2 gives some of them a meaning of their own.
@@ -69,6 +71,12 @@ pub enum DiscoveryError {
         /// The issuer the metadata names, escaped.
         found: String,
     },
+    /// A document names an address in a private network or on this machine, and comes from
+    /// elsewhere itself (RFC 9728 7.7).
+    OutOfReach {
+        /// What was named, escaped.
+        address: String,
+    },
     /// The server cannot be reached, or is ill.
     Unreachable {
         /// What happened.
@@ -80,7 +88,7 @@ impl DiscoveryError {
     /// Its code.
     pub fn code(&self) -> Code {
         match self {
-            Self::Insecure(_) => Code::InsecureAddress,
+            Self::Insecure(_) | Self::OutOfReach { .. } => Code::InsecureAddress,
             Self::Invalid { .. } | Self::IssuerMismatch { .. } => Code::MetadataInvalid,
             Self::Unreachable { .. } => Code::ServerUnreachable,
         }
@@ -101,6 +109,11 @@ impl fmt::Display for DiscoveryError {
                 "the metadata found for issuer \"{asked}\" is that of issuer \"{found}\" and is not used; ask the \
                  operator of the authorization server for its exact issuer, to the last slash, and correct `issuer` \
                  in the configuration"
+            ),
+            Self::OutOfReach { address } => write!(
+                f,
+                "a server's metadata names {address}, an address in a private network or on this machine, where the \
+                 server is not; nothing was sent there: check that the server is the one you mean, and ask its operator"
             ),
             Self::Unreachable { detail } => {
                 write!(f, "the authorization server's metadata cannot be fetched: {detail}; wait and try again")
@@ -127,15 +140,19 @@ pub async fn discover(issuer: &str) -> Result<Metadata, DiscoveryError> {
 
 /// [`discover`] with other limits of time for each of the up to three requests.
 pub async fn discover_within(issuer: &str, limits: Limits) -> Result<Metadata, DiscoveryError> {
-    let exchange = Exchange::new(limits);
+    discover_over(&Exchange::new(limits), issuer).await
+}
+
+/// [`discover`] over an exchange that may not reach everything.
+pub(crate) async fn discover_over(exchange: &Exchange, issuer: &str) -> Result<Metadata, DiscoveryError> {
     let mut refusal = None;
     let mut illness = None;
     for place in well_known(issuer)? {
-        match fetch(&exchange, &place).await? {
+        match fetch(exchange, &place).await? {
             // Looked for further: some servers have a page, or another tenant's metadata, at the
             // first place and their own at the next. None but the asked issuer's is ever taken.
-            Fetched::Document(body) => match Metadata::parse(issuer, &body) {
-                Ok(metadata) => return Ok(metadata),
+            Fetched::Document(body, reach) => match Metadata::parse(issuer, &body) {
+                Ok(metadata) => return metadata.within(reach),
                 Err(error) => refusal = refusal.or(Some(error)),
             },
             Fetched::Ill(detail) => illness = illness.or(Some(DiscoveryError::Unreachable { detail })),
@@ -168,10 +185,7 @@ pub fn well_known(issuer: &str) -> Result<Vec<String>, DiscoveryError> {
 impl Metadata {
     /// Reads the metadata that was found for `issuer`.
     pub fn parse(issuer: &str, body: &[u8]) -> Result<Self, DiscoveryError> {
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let members: Map<String, Value> =
-            serde_json::from_slice(body).map_err(|_| invalid("it is not a JSON object".to_owned()))?;
-        let members = Members(members);
+        let members = Members::read(body)?;
         let found = members.text("issuer")?.ok_or_else(|| invalid("it names no issuer".to_owned()))?;
         // As strings and not as addresses (RFC 8414 3.3): a slash more is another issuer.
         if found != issuer {
@@ -202,46 +216,82 @@ impl Metadata {
             mtls_endpoint_aliases: members.endpoints("mtls_endpoint_aliases")?,
         })
     }
-}
 
-enum Fetched {
-    Document(Vec<u8>),
-    Ill(String),
-    Missing,
-}
-
-/// An error here means that the other places need not be tried: they are on the same server.
-async fn fetch(exchange: &Exchange, place: &str) -> Result<Fetched, DiscoveryError> {
-    let ill = |what: &str| format!("{}: {what}", shown(place));
-    match exchange.send(place, None, |url| Some(Request::new(Method::GET, url))).await {
-        Answer::Complete(reply) => Ok(match reply.status {
-            200 => Fetched::Document(reply.body),
-            408 | 429 | 500.. => Fetched::Ill(ill(&format!("the server answered {}", reply.status))),
-            // Redirects too: RFC 8414 knows none, and one leads to metadata of whoever it points to.
-            _ => Fetched::Missing,
-        }),
-        Answer::Lost(Fault::TooLarge) => Err(invalid(ill(describe(Fault::TooLarge)))),
-        Answer::Lost(Fault::Broken) => Ok(Fetched::Ill(ill(describe(Fault::Broken)))),
-        Answer::Lost(fault) | Answer::Unsent(fault) => {
-            Err(DiscoveryError::Unreachable { detail: ill(describe(fault)) })
+    /// This metadata, if none of its addresses is plainly out of reach.
+    fn within(self, reach: Reach) -> Result<Self, DiscoveryError> {
+        let endpoints = [
+            Some(&self.token_endpoint),
+            self.authorization_endpoint.as_ref(),
+            self.device_authorization_endpoint.as_ref(),
+            self.introspection_endpoint.as_ref(),
+            self.pushed_authorization_request_endpoint.as_ref(),
+            self.registration_endpoint.as_ref(),
+            self.revocation_endpoint.as_ref(),
+            self.userinfo_endpoint.as_ref(),
+        ];
+        let aliases = self.mtls_endpoint_aliases.iter().map(|(_, address)| address);
+        let outside = |endpoint: &&String| !Url::parse(endpoint).is_ok_and(|url| reach.allows_host(&url));
+        let named = endpoints.into_iter().flatten().chain(aliases).find(outside).map(|endpoint| shown(endpoint));
+        match named {
+            Some(address) => Err(DiscoveryError::OutOfReach { address }),
+            None => Ok(self),
         }
     }
 }
 
-fn invalid(detail: String) -> DiscoveryError {
+/// What is at one place.
+pub(crate) enum Fetched {
+    /// A document, and how far what it names may reach.
+    Document(Vec<u8>, Reach),
+    /// Nothing for now.
+    Ill(String),
+    /// Nothing.
+    Missing,
+}
+
+/// An error here means that the other places need not be tried: they are on the same server.
+pub(crate) async fn fetch(exchange: &Exchange, place: &str) -> Result<Fetched, DiscoveryError> {
+    let ill = |what: &str| format!("{}: {what}", shown(place));
+    let (answer, peer) = exchange.send_and_tell(place, None, |url| Some(Request::new(Method::GET, url))).await;
+    match answer {
+        Answer::Complete(reply) => Ok(match reply.status {
+            200 => Fetched::Document(reply.body, peer.map_or(Reach::Public, Reach::of)),
+            408 | 429 | 500.. => Fetched::Ill(ill(&format!("the server answered {}", reply.status))),
+            // Redirects too: RFC 8414 knows none, and one leads to metadata of whoever it points to.
+            _ => Fetched::Missing,
+        }),
+        Answer::Lost(Fault::TooLarge) => Err(invalid(at(place, Fault::TooLarge))),
+        Answer::Unsent(Fault::OutOfReach) => Err(DiscoveryError::OutOfReach { address: shown(place) }),
+        Answer::Lost(Fault::Broken) => Ok(Fetched::Ill(at(place, Fault::Broken))),
+        Answer::Lost(fault) | Answer::Unsent(fault) => Err(DiscoveryError::Unreachable { detail: at(place, fault) }),
+    }
+}
+
+/// What went wrong, and where.
+pub(crate) fn at(place: &str, fault: Fault) -> String {
+    format!("{}: {}", shown(place), describe(fault))
+}
+
+pub(crate) fn invalid(detail: String) -> DiscoveryError {
     DiscoveryError::Invalid { detail }
 }
 
 /// The members of a metadata document; `null` counts as absent, another type than the one defined
 /// as a mistake.
-struct Members(Map<String, Value>);
+pub(crate) struct Members(Map<String, Value>);
 
 impl Members {
+    /// Of a document, with or without a byte order mark.
+    pub(crate) fn read(body: &[u8]) -> Result<Self, DiscoveryError> {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        serde_json::from_slice(body).map(Self).map_err(|_| invalid("it is not a JSON object".to_owned()))
+    }
+
     fn find(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    fn text(&self, name: &'static str) -> Result<Option<String>, DiscoveryError> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<Option<String>, DiscoveryError> {
         let wrong = || invalid(format!("its {name} is not a string"));
         self.find(name).map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong)).transpose()
     }
@@ -267,14 +317,14 @@ impl Members {
         .collect()
     }
 
-    fn list(&self, name: &'static str) -> Result<Option<Vec<String>>, DiscoveryError> {
+    pub(crate) fn list(&self, name: &'static str) -> Result<Option<Vec<String>>, DiscoveryError> {
         let wrong = || invalid(format!("its {name} is not a list of strings"));
         let Some(value) = self.find(name) else { return Ok(None) };
         let texts = value.as_array().ok_or_else(wrong)?.iter().map(|entry| entry.as_str().map(str::to_owned));
         texts.collect::<Option<_>>().ok_or_else(wrong).map(Some)
     }
 
-    fn flag(&self, name: &'static str) -> Result<bool, DiscoveryError> {
+    pub(crate) fn flag(&self, name: &'static str) -> Result<bool, DiscoveryError> {
         let wrong = || invalid(format!("its {name} is neither true nor false"));
         self.find(name).map_or(Ok(false), |value| value.as_bool().ok_or_else(wrong))
     }
