@@ -61,6 +61,7 @@ const EXPOSING: &[(&str, &str)] = &[
     ("crates/outlast-oauth/src/assertion/key.rs", "reads the private key that signs"),
     ("crates/outlast-oauth/src/assertion/mod.rs", "joins a certificate and its key"),
     ("crates/outlast-oauth/src/client_authentication.rs", "writes the client's Authorization field"),
+    ("crates/outlast-oauth/src/dpop.rs", "hashes the token that a proof goes with"),
     ("crates/outlast-oauth/src/endpoint.rs", "sets the client's Authorization field"),
     ("crates/outlast-oauth/src/exchange.rs", "makes connections with a certificate and its key"),
     ("crates/outlast-oauth/src/request.rs", "writes the form"),

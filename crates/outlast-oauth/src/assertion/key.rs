@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 /// A private key that was read.
-pub(super) enum PrivateKey {
+pub(crate) enum PrivateKey {
     Ec(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
     Rsa(RsaKeyPair),
@@ -22,14 +22,14 @@ pub(super) enum PrivateKey {
 
 /// What a JWK says of its key besides the key (RFC 7517 4).
 #[derive(Default)]
-pub(super) struct Labels {
+pub(crate) struct Labels {
     pub(super) algorithm: Option<String>,
     pub(super) key_id: Option<String>,
 }
 
 impl PrivateKey {
     /// Reads PEM (PKCS #8, PKCS #1 or SEC 1) or a JWK.
-    pub(super) fn read(material: &Secret) -> Result<(Self, Labels), KeyError> {
+    pub(crate) fn read(material: &Secret) -> Result<(Self, Labels), KeyError> {
         let text = material.expose().trim_start_matches('\u{feff}').trim();
         if text.starts_with('{') {
             return of_jwk(text);

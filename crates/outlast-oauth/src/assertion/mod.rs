@@ -5,11 +5,11 @@ mod algorithm;
 mod key;
 
 pub use algorithm::Algorithm;
+pub(crate) use key::PrivateKey;
 
 use crate::exchange;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use key::PrivateKey;
 use outlast_core::wire::{Assertion, SigningKey};
 use outlast_core::{Secret, Timestamp, TokenRequest};
 use serde_json::{Map, Value, json};
