@@ -107,8 +107,19 @@ pub trait GrantType: Send + Sync {
     fn has_server(&self) -> bool {
         true
     }
-    /// What is wrong with these terms for this grant type, before anything is sent.
+    /// Whether the configuration has to name that server.
+    fn needs_server(&self) -> bool {
+        self.has_server()
+    }
+    /// What is wrong with these terms for this grant type, before anything is sent: what is wrong, a
+    /// colon, and how to mend it. Secrets may not have been fetched yet; something then stands in
+    /// for each.
     fn check(&self, _terms: &Terms) -> Result<(), String> {
+        Ok(())
+    }
+    /// What is wrong with the secrets of these terms, once they are fetched; said as in
+    /// [`GrantType::check`].
+    fn check_secrets(&self, _terms: &Terms) -> Result<(), String> {
         Ok(())
     }
     /// How the grant is renewed.

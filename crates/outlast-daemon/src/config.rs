@@ -170,7 +170,32 @@ impl Config {
         };
         let client_auth = entry.client.authentication(&fetch)?;
         client::check(&client_auth).map_err(|(key, error)| self.unusable(entry, key, &error))?;
-        Ok(entry.settings(client_auth, option::resolve(&entry.options, &fetch)?))
+        let fetch_option = |source: &SecretSource, key: &'static str| match source {
+            // As Google's own libraries have it, the variable names the file.
+            SecretSource::Environment(name) if key == "service_account" => match environment(name) {
+                Some(path) if !path.trim_start().starts_with('{') => fetch(&SecretSource::File(path.into()), key),
+                _ => fetch(source, key),
+            },
+            _ => fetch(source, key),
+        };
+        let settings = entry.settings(client_auth, option::resolve(&entry.options, &fetch_option)?);
+        self.check_secrets(entry, &settings)?;
+        Ok(settings)
+    }
+
+    /// What the grant type has against its secrets, now that they are there.
+    fn check_secrets(&self, entry: &GrantEntry, settings: &GrantSettings) -> Result<(), ConfigError> {
+        let Some(row) = outlast::grant_type::find(&entry.grant_type) else { return Ok(()) };
+        row.check_secrets(&settings.terms()).map_err(|told| {
+            let (detail, mend) = told.split_once(": ").unwrap_or((&told, "give another key"));
+            ConfigError {
+                code: Code::ConfigurationInvalid,
+                path: self.path.clone(),
+                place: None,
+                detail: format!("[grant.{}]: {detail}", entry.id),
+                mend: mend.to_owned(),
+            }
+        })
     }
 
     /// A key that was found and cannot be used.

@@ -142,7 +142,8 @@ proptest! {
         let terms = Terms { client_id, scope: scope.clone(), resource: resource.clone(), ..terms(auth) };
         let mut grant = grant(&terms, Some(&refresh));
         grant.tokens.as_mut().unwrap().scope = granted;
-        for row in TABLE {
+        // Those that are told a server and a client, and nothing of their own.
+        for row in TABLE.iter().filter(|row| row.options().is_empty()) {
             let request = renewal(row.strategy().grant_type, &terms, &grant).unwrap();
             let names: BTreeSet<_> = request.form_members().iter().map(|(name, _)| *name).collect();
             prop_assert_eq!(names.len(), request.form_members().len());

@@ -97,7 +97,7 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
     let document = table.document;
     let id = GrantId::parse(name)
         .map_err(|why| document.error(&span, why, "use letters, digits, '-', '_' and '.', such as [grant.crm]"))?;
-    let named = grant_type_named(table)?;
+    let named = grant_type_named(table)?.or_else(|| option::implied(table, &[KEYS, client::KEYS, habit::KEYS]));
     // Before the server is looked for: a key written wrong is why it is not found.
     table.expect_only(&option::keys(&[KEYS, client::KEYS, habit::KEYS], named))?;
     let found = server(table, &span, named)?;
@@ -190,7 +190,7 @@ fn server(table: Table<'_>, span: &std::ops::Range<usize>, row: Option<Row>) -> 
             });
             Ok(Found::unknown(server, USUAL_OF_ENDPOINT))
         }
-        (None, None, None) if row.is_some_and(|row| !row.has_server()) => {
+        (None, None, None) if row.is_some_and(|row| !row.needs_server()) => {
             Ok(Found::unknown(Server::None, USUAL_OF_ENDPOINT))
         }
         (None, None, None) => {

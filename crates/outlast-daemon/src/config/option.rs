@@ -41,6 +41,24 @@ pub(super) fn keys(common: &[&[&'static str]], row: Option<&dyn GrantType>) -> V
     keys
 }
 
+/// The one grant type that has the options which stand in `table`, where nobody names it: a key that
+/// only one has, and that is not one of the `common` ones, tells which is meant.
+pub(super) fn implied(table: Table<'_>, common: &[&[&str]]) -> Option<&'static dyn GrantType> {
+    let mut meant: Option<&'static dyn GrantType> = None;
+    let own = |key: &&str| !common.iter().any(|keys| keys.contains(key));
+    for key in table.entries.keys().map(|key| key.get_ref().as_ref()).filter(own) {
+        let has = |row: &&&dyn GrantType| row.options().iter().any(|option| option.name == key);
+        let mut rows = grant_type::TABLE.iter().filter(has);
+        if let (Some(row), None) = (rows.next(), rows.next()) {
+            if meant.is_some_and(|other| other.strategy().grant_type != row.strategy().grant_type) {
+                return None;
+            }
+            meant = Some(*row);
+        }
+    }
+    meant
+}
+
 /// Reads the options of `row` from a grant's table, which stands at `span`.
 pub(super) fn read(
     table: Table<'_>,
@@ -90,6 +108,10 @@ fn one(table: Table<'_>, option: &GrantOption) -> Result<Option<Told>, ConfigErr
         OptionKind::Grant => OptionValue::Grant(grant(table, option)?),
         OptionKind::List => OptionValue::List(table.words(option.name)?),
         OptionKind::Table => OptionValue::Table(words(table, option)?),
+        // Identifiers that are numbers are written as such.
+        OptionKind::Text if place.get_ref().as_integer().is_some_and(|number| number.radix() == 10) => {
+            OptionValue::Text(place.get_ref().as_integer().map(|number| number.as_str().to_owned()).unwrap_or_default())
+        }
         OptionKind::Text => match table.text(option.name)? {
             Some(text) if !text.value.is_empty() => OptionValue::Text(text.value),
             Some(_) | None => {

@@ -1,10 +1,12 @@
 //! Private keys, in the forms they come in.
 
 use super::{Algorithm, KeyError};
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeyPairComponents, PublicKeyComponents};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+    RsaEncoding,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -45,6 +47,17 @@ impl PrivateKey {
             Self::Ec(_) => Algorithm::Es256,
             Self::Ed(_) => Algorithm::EdDsa,
             Self::Rsa(_) => Algorithm::Rs256,
+        }
+    }
+
+    /// The public half, as a SubjectPublicKeyInfo in DER; of RSA keys alone.
+    pub(super) fn public_der(&self) -> Result<Vec<u8>, KeyError> {
+        match self {
+            Self::Rsa(key) => {
+                let der: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(|_| KeyError::Unsupported)?;
+                Ok(der.as_ref().to_vec())
+            }
+            Self::Ec(_) | Self::Ed(_) => Err(KeyError::Unsupported),
         }
     }
 

@@ -9,7 +9,7 @@ pub(crate) use key::PrivateKey;
 
 use crate::exchange;
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use outlast_core::wire::{Assertion, SigningKey};
 use outlast_core::{Secret, Timestamp, TokenRequest};
 use serde_json::{Map, Value, json};
@@ -124,6 +124,14 @@ pub fn sign_jwt(
 /// Whether JWTs can be signed with this key, found out by signing one.
 pub fn check(key: &SigningKey) -> Result<(), KeyError> {
     sign_jwt(key, Map::new(), &Map::new()).map(drop)
+}
+
+/// The fingerprint of the public half of an RSA key, as Snowflake writes it: `SHA256:` and the hash
+/// of its DER form in base64.
+pub(crate) fn fingerprint(key: &SigningKey) -> Result<String, KeyError> {
+    let public = PrivateKey::read(&key.material)?.0.public_der()?;
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &public);
+    Ok(format!("SHA256:{}", STANDARD.encode(hash)))
 }
 
 /// Whether connections can be made with this certificate and key (RFC 8705 2).

@@ -4,7 +4,11 @@
 mod authorization_code;
 mod client_credentials;
 mod device_code;
+mod github_app;
+mod jwt_bearer;
+mod key_pair_jwt;
 mod refresh_token;
+mod service_account;
 
 use outlast_core::GrantType;
 
@@ -13,6 +17,9 @@ pub static TABLE: &[&dyn GrantType] = &[
     &authorization_code::AuthorizationCode,
     &client_credentials::ClientCredentials,
     &device_code::DeviceCode,
+    &github_app::GithubApp,
+    &jwt_bearer::JwtBearer,
+    &key_pair_jwt::KeyPairJwt,
     &refresh_token::RefreshToken,
 ];
 
