@@ -12,6 +12,7 @@ pub mod endpoint;
 mod exchange;
 pub mod grant_type;
 pub mod introspection;
+pub mod login;
 pub mod metadata;
 pub mod provider;
 pub mod reach;

@@ -5,7 +5,7 @@ use crate::metadata::Metadata;
 use outlast_core::Provider;
 
 /// Name of a server that was discovered by its issuer.
-const DISCOVERED: &str = "issuer";
+pub(crate) const DISCOVERED: &str = "issuer";
 /// Name of a server of which the configuration gives the token endpoint alone.
 const CUSTOM: &str = "custom";
 

@@ -2,9 +2,9 @@
 
 mod code;
 mod error;
-#[allow(dead_code, reason = "for the flows that are not written yet")]
+mod loopback;
+mod redirect;
 mod subject;
-#[allow(dead_code, reason = "for the flows that are not written yet")]
 mod take_over;
 
 pub use error::LoginError;

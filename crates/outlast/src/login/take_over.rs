@@ -114,7 +114,7 @@ impl Keeper {
 }
 
 /// The record as it is on disk, of whichever server: a login is how a grant moves to another.
-async fn stored(parts: &Parts, entry: &Entry) -> Result<Grant, StoreError> {
+pub(super) async fn stored(parts: &Parts, entry: &Entry) -> Result<Grant, StoreError> {
     let stored = parts.store.load(&entry.terms.id).await?;
     Ok(stored.unwrap_or_else(|| Grant::empty(&entry.terms)))
 }
@@ -124,7 +124,7 @@ fn unanswered(code: Code, detail: String) -> TakenOver {
 }
 
 /// The error for a server that cannot be used.
-pub(crate) fn server(entry: &Entry, missing: NotFound) -> LoginError {
+pub(super) fn server(entry: &Entry, missing: NotFound) -> LoginError {
     LoginError::Server { grant: entry.terms.id.clone(), code: missing.code, detail: missing.detail }
 }
 
