@@ -71,6 +71,17 @@ impl OidcProvider {
         self.post("/mint", &json!({ "client_id": client_id }))
     }
 
+    /// What the server knows of a client, with the private key of one that signs (`private_jwk`,
+    /// `private_pem`).
+    ///
+    /// # Panics
+    /// If there is no such client.
+    pub fn client(&self, client_id: &str) -> Value {
+        let clients = self.get("/clients");
+        let known = clients.as_array().and_then(|all| all.iter().find(|client| client["client_id"] == client_id));
+        known.unwrap_or_else(|| panic!("no client {client_id}")).clone()
+    }
+
     /// What the server has counted, for instance `refreshes` and `reuse_detections`.
     pub fn counters(&self) -> Value {
         self.get("/counters")

@@ -110,7 +110,7 @@ fn on_unknown_code<'a>(taken: &Taken<'a>, said: &Said<'a>) -> Decision<'a> {
     match taken.status {
         // RFC 6749 5.2: 401 is for failed client authentication.
         401 if !token_is_bad => Decision::by_status(Meaning::ClientMisconfigured),
-        404 | 405 | 410 | 415 => Decision::by_status(Meaning::ClientMisconfigured),
+        404 | 405 | 410 | 415 | 422 => Decision::by_status(Meaning::ClientMisconfigured),
         _ => Decision::by_status(Meaning::Unknown),
     }
 }
