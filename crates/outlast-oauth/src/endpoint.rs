@@ -23,8 +23,8 @@ const NOTHING_SPENT: &[&str] = &[
 /// A token endpoint reached over HTTP. Follows no redirect, asks no proxy, decodes nothing, retries
 /// nothing, and keeps to limits of time and size; see [`Limits`] and
 /// [`BODY_BYTES_MAX`](crate::BODY_BYTES_MAX). One exception to the retries: a JWT that a server
-/// refused while its clock turned out to be another is signed again by that clock and sent once
-/// more, where the request spends nothing.
+/// refused while its `Date` shows another clock is signed again by that clock and sent once more,
+/// where the request spends nothing.
 ///
 /// Making one costs nothing: the client behind it is built by the first request.
 pub struct HttpTokenEndpoint {
@@ -73,10 +73,13 @@ impl HttpTokenEndpoint {
         signed.collect()
     }
 
-    /// Whether `reply` refuses a JWT of `request` and also shows that it was dated wrongly.
+    /// Whether `reply` refuses a JWT of `request` that may be right by another clock; the next one is
+    /// dated by that.
     fn was_misdated(&self, request: &TokenRequest, reply: &Reply) -> bool {
-        let corrected = self.servers.learn(&origin(request), reply, self.clock.now());
-        corrected && !request.assertions.is_empty() && refuses_credentials(reply) && spends_nothing(request)
+        !request.assertions.is_empty()
+            && refuses_credentials(reply)
+            && self.servers.refused(&origin(request), reply, self.clock.now())
+            && spends_nothing(request)
     }
 }
 

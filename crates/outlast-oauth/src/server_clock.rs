@@ -23,15 +23,11 @@ pub(crate) enum Offset {
 }
 
 impl Offset {
-    const NONE: Self = Self::Ahead(Duration::ZERO);
-
     fn between(ours: Timestamp, theirs: Timestamp) -> Option<Self> {
         let (ahead, behind) = (theirs.since(ours), ours.since(theirs));
         let apart = ahead.max(behind);
-        if apart > OFFSET_MAX {
+        if apart > OFFSET_MAX || apart <= TOLERATED {
             None
-        } else if apart <= TOLERATED {
-            Some(Self::NONE)
         } else if ahead > behind {
             Some(Self::Ahead(ahead))
         } else {
@@ -47,31 +43,33 @@ impl Offset {
     }
 }
 
-/// The offsets of the servers that were talked to.
+/// The servers whose clocks are followed, and how far they are from ours. Ours is right until a
+/// server refuses what was dated by it: a `Date` alone may be a cache's, or a lie.
 #[derive(Debug, Default)]
 pub(crate) struct ServerClocks(Mutex<BTreeMap<String, Offset>>);
 
 impl ServerClocks {
-    /// The moment `now` as that origin's clock has it; our own where nothing is known.
+    /// The moment `now` as that origin's clock has it, if that is followed; our own otherwise.
     pub(crate) fn at(&self, origin: &str, now: Timestamp) -> Timestamp {
-        let offsets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        offsets.get(origin).copied().unwrap_or(Offset::NONE).applied(now)
+        let followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        followed.get(origin).map_or(now, |offset| offset.applied(now))
     }
 
-    /// Learns from a reply that arrived at `now`; says whether the clock turned out to be another
-    /// than was thought.
-    pub(crate) fn learn(&self, origin: &str, reply: &Reply, now: Timestamp) -> bool {
+    /// After a refusal that arrived at `now` of something dated by [`ServerClocks::at`]: from here on
+    /// the other clock is tried, the server's or ours. Says whether there is another.
+    pub(crate) fn refused(&self, origin: &str, reply: &Reply, now: Timestamp) -> bool {
+        let mut followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if followed.remove(origin).is_some() {
+            return true;
+        }
         let date = reply.headers.get(http::header::DATE).and_then(|date| read_http_date(date.as_bytes()));
         let Some(offset) = date.and_then(|date| Offset::between(now, date)) else { return false };
-        let mut offsets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = offsets.get(origin).copied().unwrap_or(Offset::NONE).applied(now);
-        if offsets.len() >= SERVERS_MAX && !offsets.contains_key(origin) {
-            // Whichever: it is learned again from the next reply.
-            offsets.pop_first();
+        if followed.len() >= SERVERS_MAX {
+            // Whichever: it is learned again from the next refusal.
+            followed.pop_first();
         }
-        offsets.insert(origin.to_owned(), offset);
-        let after = offset.applied(now);
-        after.since(before).max(before.since(after)) > TOLERATED
+        followed.insert(origin.to_owned(), offset);
+        true
     }
 }
 
@@ -91,14 +89,16 @@ mod tests {
     }
 
     #[test]
-    fn f18_a_clock_that_is_off_is_followed_and_told_once() {
+    fn f18_a_clock_that_is_off_is_followed_once_ours_was_refused_and_left_when_it_is_refused_too() {
         let clocks = ServerClocks::default();
         assert_eq!(clocks.at("a", NOW), NOW);
-        assert!(clocks.learn("a", &dated("Sun, 06 Nov 1994 08:59:37 GMT"), NOW));
+        let ahead = dated("Sun, 06 Nov 1994 08:59:37 GMT");
+        assert!(clocks.refused("a", &ahead, NOW));
         assert_eq!(clocks.at("a", NOW).as_secs(), NOW.as_secs() + 600);
-        assert!(!clocks.learn("a", &dated("Sun, 06 Nov 1994 08:59:38 GMT"), NOW));
         assert_eq!(clocks.at("b", NOW), NOW, "another server has another clock");
-        assert!(clocks.learn("a", &dated("Sun, 06 Nov 1994 08:39:37 GMT"), NOW));
+        assert!(clocks.refused("a", &ahead, NOW), "it lied: ours is tried again");
+        assert_eq!(clocks.at("a", NOW), NOW);
+        assert!(clocks.refused("a", &dated("Sun, 06 Nov 1994 08:39:37 GMT"), NOW));
         assert_eq!(clocks.at("a", NOW).as_secs(), NOW.as_secs() - 600);
     }
 
@@ -106,17 +106,17 @@ mod tests {
     fn f18_seconds_are_no_offset_and_days_are_a_lie() {
         let clocks = ServerClocks::default();
         for date in ["Sun, 06 Nov 1994 08:49:40 GMT", "Tue, 08 Nov 1994 08:49:37 GMT", "soon", ""] {
-            assert!(!clocks.learn("a", &dated(date), NOW), "{date}");
+            assert!(!clocks.refused("a", &dated(date), NOW), "{date}");
             assert_eq!(clocks.at("a", NOW), NOW, "{date}");
         }
-        assert!(!clocks.learn("a", &Reply::default(), NOW));
+        assert!(!clocks.refused("a", &Reply::default(), NOW));
     }
 
     #[test]
     fn the_number_of_servers_that_are_remembered_has_a_limit() {
         let clocks = ServerClocks::default();
         for number in 0..=SERVERS_MAX {
-            clocks.learn(&format!("origin-{number:03}"), &dated("Sun, 06 Nov 1994 08:59:37 GMT"), NOW);
+            clocks.refused(&format!("origin-{number:03}"), &dated("Sun, 06 Nov 1994 08:59:37 GMT"), NOW);
         }
         assert_eq!(clocks.0.lock().unwrap().len(), SERVERS_MAX);
     }

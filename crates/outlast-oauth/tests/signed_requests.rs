@@ -110,10 +110,24 @@ async fn f18_a_server_that_goes_on_refusing_is_asked_twice_and_no_more() {
     let server = Server::always(refusal, Ending::Hold).await;
     let endpoint = endpoint();
     let form = request(server.address("/token"), "client_credentials", AssertionPlace::Form("client_assertion"));
-    assert_eq!(complete(send(&endpoint, &form).await).status, 401);
-    assert_eq!(server.requests().len(), 2);
-    assert_eq!(complete(send(&endpoint, &form).await).status, 401);
-    assert_eq!(server.requests().len(), 3, "nothing new was learned");
+    for attempt in 1..=3 {
+        assert_eq!(complete(send(&endpoint, &form).await).status, 401);
+        assert_eq!(server.requests().len(), 2 * attempt);
+    }
+    let dates: Vec<u64> = server.requests().iter().map(|request| claims(request)["iat"].as_u64().unwrap()).collect();
+    let (ours, theirs) = (Standing::AT.as_secs(), Standing::AT.as_secs() + 600);
+    assert_eq!(dates, [ours, theirs, theirs, ours, ours, theirs], "no attempt leaves either clock out");
+}
+
+#[tokio::test]
+async fn f18_a_date_that_lies_is_not_followed_while_our_own_clock_is_taken() {
+    let server = Server::always(answer("200 OK", AHEAD, support::TOKENS), Ending::Hold).await;
+    let endpoint = endpoint();
+    let form = request(server.address("/token"), "client_credentials", AssertionPlace::Form("client_assertion"));
+    for _ in 0..3 {
+        complete(send(&endpoint, &form).await);
+        assert_eq!(claims(server.requests().last().unwrap())["iat"], Standing::AT.as_secs());
+    }
 }
 
 #[tokio::test]
