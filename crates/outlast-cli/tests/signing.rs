@@ -1,6 +1,6 @@
 //! Clients and grants that sign, through the real binary: against a certified server that nobody here
 //! wrote, and, for those of one company, against a server of the shape its documents give.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 #![allow(
     clippy::disallowed_methods,
     reason = "a test prepares files, reads its own environment and waits for real time"
