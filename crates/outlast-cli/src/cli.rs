@@ -25,7 +25,7 @@ Exit codes: 0 fine, 65 a person decides, 69 no sidecar, 70 our bug, 75 try again
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Write a grant into the configuration, from flags or by asking
-    Add(commands::add::Arguments),
+    Add(Box<commands::add::Arguments>),
     /// Print a completion script for a shell
     Completions(commands::completions::Arguments),
     /// Show the whole story in about a minute, in memory, no account needed

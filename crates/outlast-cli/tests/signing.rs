@@ -385,6 +385,45 @@ fn a_service_account_needs_its_file_and_a_scope_and_nothing_else() {
 }
 
 #[test]
+fn a_service_account_and_a_private_key_are_added_by_their_files_and_wrong_files_are_told_at_once() {
+    let home = Home::new();
+    if !rsa_key(&home, "key.pem") {
+        return;
+    }
+    let file = json!({"type": "service_account", "client_email": "robot@p.iam.gserviceaccount.com",
+        "private_key": fs::read_to_string(home.path("key.pem")).unwrap()});
+    home.write("account.json", &file.to_string());
+    home.write("person.json", r#"{"type":"authorized_user","refresh_token":"CANARY"}"#);
+    let (account, person, key) = (home.path("account.json"), home.path("person.json"), home.path("key.pem"));
+
+    let told = home.run(&["add", "crm", "--service-account", person.to_str().unwrap()]);
+    assert_eq!(told.code, Some(78), "{told:?}");
+    assert!(told.stderr.contains("a person's own credentials") && !told.stderr.contains("CANARY"), "{told:?}");
+    assert!(!home.path("outlast.toml").exists(), "nothing is written for a file that cannot be used");
+
+    let told = home.run(&["add", "crm", "--service-account", account.to_str().unwrap(), "--scope", "cloud"]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(told.stdout.contains("next: outlast token crm"), "{told:?}");
+    let told = home.run(&[
+        "add",
+        "ci",
+        "--token-endpoint",
+        "https://login.example.com/token",
+        "--grant-type",
+        "client_credentials",
+        "--client-id",
+        "ci",
+        "--private-key-file",
+        key.to_str().unwrap(),
+        "--key-id",
+        "k1",
+    ]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let written = fs::read_to_string(home.path("outlast.toml")).unwrap();
+    assert!(written.contains("key_id = \"k1\"") && !written.contains("BEGIN"), "{written}");
+}
+
+#[test]
 fn salesforce_tells_no_life_and_the_configured_one_is_taken() {
     let home = Home::new();
     if !rsa_key(&home, "key.pem") {

@@ -5,7 +5,7 @@ use crate::context::grant_id;
 use crate::env;
 use crate::exit::Fault;
 use crate::{output, process};
-use outlast::{Code, metadata};
+use outlast::{Code, Renewal, grant_type, metadata};
 use outlast_daemon::config::{Config, ConfigError, NewGrant, SecretSource};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -21,6 +21,7 @@ const FILE_MODE: u32 = 0o600;
       --client-secret-env CRM_SECRET --upstream https://api.example.com
   outlast add ci --token-endpoint https://login.example.com/token --grant-type client_credentials \\
       --client-id ci --client-secret-file ci.secret --scope api
+  outlast add gcp --service-account robot.json --scope https://www.googleapis.com/auth/cloud-platform
 On a terminal, what is left out is asked for. A secret itself is never an argument.")]
 pub(crate) struct Arguments {
     /// A name for the grant
@@ -43,6 +44,15 @@ pub(crate) struct Arguments {
     /// File that holds the client's secret and that only its owner may read
     #[arg(long, value_name = "FILE")]
     client_secret_file: Option<PathBuf>,
+    /// File that holds the private key that signs for the client, in PEM or as a JWK
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["client_secret_env", "client_secret_file"])]
+    private_key_file: Option<PathBuf>,
+    /// The private key's name at the server
+    #[arg(long, value_name = "ID", requires = "private_key_file")]
+    key_id: Option<String>,
+    /// A Google service account's key file, in place of everything about a client
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["private_key_file", "client_secret_env", "client_secret_file"])]
+    service_account: Option<PathBuf>,
     /// How tokens are obtained, such as refresh_token or client_credentials
     #[arg(long, value_name = "TYPE")]
     grant_type: Option<String>,
@@ -75,8 +85,15 @@ pub(crate) fn run(arguments: Arguments) -> Done {
         process::block_on(verify(&issuer, &mut grant))?;
     }
     let text = Config::add_grant_text(&existing, name.as_str(), &grant, &path)?;
+    let config = Config::parse(&text, &path)?;
+    if grant.private_key.is_some() || grant.service_account.is_some() {
+        // A file that is none of these is told now, and not when the first token is wanted.
+        config.resolve_one(name.as_str(), &env::text)?;
+    }
     replace(&path, &text)?;
-    let mints = grant.grant_type.as_deref() == Some("client_credentials");
+    let entry = config.entries().iter().find(|entry| entry.id == name);
+    let row = entry.and_then(|entry| grant_type::find(&entry.grant_type));
+    let mints = row.is_some_and(|row| row.strategy().renewal == Renewal::Remint);
     let next =
         if mints { format!("outlast token {name}") } else { format!("outlast import {name} < token-response.json") };
     output::data(&format!("added grant {name} to {}; next: {next}", path.display()))?;
@@ -84,9 +101,9 @@ pub(crate) fn run(arguments: Arguments) -> Done {
 }
 
 fn described(arguments: Arguments) -> NewGrant {
-    let secret_file = arguments.client_secret_file.map(|file| std::path::absolute(&file).unwrap_or(file));
+    let file = |file: PathBuf| SecretSource::File(std::path::absolute(&file).unwrap_or(file));
     let client_secret =
-        arguments.client_secret_env.map(SecretSource::Environment).or(secret_file.map(SecretSource::File));
+        arguments.client_secret_env.map(SecretSource::Environment).or(arguments.client_secret_file.map(file));
     NewGrant {
         provider: arguments.provider,
         issuer: arguments.issuer,
@@ -95,6 +112,9 @@ fn described(arguments: Arguments) -> NewGrant {
         client_id: arguments.client_id,
         client_secret,
         client_auth: None,
+        private_key: arguments.private_key_file.map(file),
+        key_id: arguments.key_id,
+        service_account: arguments.service_account.map(file),
         scope: arguments.scope,
         resource: arguments.resource,
         upstream: arguments.upstream,
@@ -103,15 +123,17 @@ fn described(arguments: Arguments) -> NewGrant {
 
 fn ask_for_the_rest(grant: &mut NewGrant) {
     let ask = |question| output::ask(question).filter(|answer| !answer.is_empty());
-    if grant.provider.is_none() && grant.issuer.is_none() && grant.token_endpoint.is_none() {
+    // A service account's file names its server and who signs.
+    let of_account = grant.service_account.is_some();
+    if !of_account && grant.provider.is_none() && grant.issuer.is_none() && grant.token_endpoint.is_none() {
         let answer = ask("Issuer of the authorization server (https://…), or the name of a known provider");
         let is_address = answer.as_ref().is_some_and(|answer| answer.contains("://"));
         *(if is_address { &mut grant.issuer } else { &mut grant.provider }) = answer;
     }
-    if grant.client_id.is_none() {
+    if !of_account && grant.client_id.is_none() {
         grant.client_id = ask("Client id");
     }
-    if grant.client_secret.is_none() {
+    if !of_account && grant.private_key.is_none() && grant.client_secret.is_none() {
         let variable = ask("Environment variable that holds the client secret (empty for a public client)");
         grant.client_secret = variable.map(SecretSource::Environment);
     }

@@ -24,7 +24,7 @@ pub(crate) type Done = Result<u8, Fault>;
 /// Runs the verb.
 pub(crate) fn run(verb: Verb) -> Done {
     match verb {
-        Verb::Add(arguments) => add::run(arguments),
+        Verb::Add(arguments) => add::run(*arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),

@@ -23,6 +23,12 @@ pub struct NewGrant {
     pub client_secret: Option<SecretSource>,
     /// How the client authenticates.
     pub client_auth: Option<String>,
+    /// Where the private key that signs comes from; never the key itself.
+    pub private_key: Option<SecretSource>,
+    /// The private key's name at the server.
+    pub key_id: Option<String>,
+    /// Where a service account's file is.
+    pub service_account: Option<SecretSource>,
     /// The scope asked for.
     pub scope: Vec<String>,
     /// RFC 8707 resource indicator.
@@ -35,7 +41,8 @@ impl Config {
     /// `existing` with the table `[grant.NAME]` at its end. The result is checked as a whole: what
     /// this returns can be read back.
     pub fn add_grant_text(existing: &str, name: &str, grant: &NewGrant, path: &Path) -> Result<String, ConfigError> {
-        if let Some(SecretSource::Plain(_)) = grant.client_secret {
+        let sources = [&grant.client_secret, &grant.private_key, &grant.service_account];
+        if sources.iter().any(|source| matches!(source, Some(SecretSource::Plain(_)))) {
             return Err(ConfigError {
                 code: Code::ConfigurationInvalid,
                 path: path.to_owned(),
@@ -75,6 +82,9 @@ fn table(name: &str, grant: &NewGrant) -> String {
     line("client_id", plain(&grant.client_id));
     line("client_secret", grant.client_secret.as_ref().map(source));
     line("client_auth", plain(&grant.client_auth));
+    line("private_key", grant.private_key.as_ref().map(source));
+    line("key_id", plain(&grant.key_id));
+    line("service_account", grant.service_account.as_ref().map(source));
     line("scope", (!grant.scope.is_empty()).then(|| list(&grant.scope)));
     line("resource", plain(&grant.resource));
     line("upstream", plain(&grant.upstream));
