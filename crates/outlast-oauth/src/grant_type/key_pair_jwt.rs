@@ -1,5 +1,6 @@
 //! A JWT that is the access token itself, signed with a key pair that Snowflake knows the public half
-//! of. Made anew each time, without asking anybody.
+//! of. Made anew each time, without asking anybody. Requests may say so in a field of their own,
+//! `X-Snowflake-Authorization-Token-Type: KEYPAIR_JWT`; without it Snowflake finds out by the token.
 
 use crate::assertion;
 use outlast_core::options::{GrantOption, OptionKind, Options};
