@@ -32,7 +32,22 @@ impl Context {
     /// A keeper over the store with these grants.
     pub(crate) fn keeper(&self, grants: Vec<GrantSettings>) -> Result<Keeper, Fault> {
         let key = self.config.key_source(&env::text)?;
-        Ok(Settings::new(&self.places.home).key(key).grants(grants).open()?)
+        let supporting = self.supporting(&grants)?;
+        Ok(Settings::new(&self.places.home).key(key).grants(grants).supporting(supporting).open()?)
+    }
+
+    /// The grants that `grants` are exchanged from and that are not among them.
+    fn supporting(&self, grants: &[GrantSettings]) -> Result<Vec<GrantSettings>, Fault> {
+        let mut found: Vec<GrantSettings> = Vec::new();
+        while let Some(missing) = grants
+            .iter()
+            .chain(&found)
+            .filter_map(GrantSettings::subject_grant)
+            .find(|subject| !grants.iter().chain(&found).any(|known| known.id == **subject))
+        {
+            found.push(self.config.resolve_one(missing.as_str(), &env::text)?);
+        }
+        Ok(found)
     }
 
     /// The named grants with their secrets; all of them if none is named.

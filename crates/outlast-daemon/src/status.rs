@@ -33,6 +33,12 @@ pub struct GrantStatus {
     pub next_renewal_at: Option<u64>,
     /// The last thing that went wrong.
     pub last_trouble: Option<TroubleStatus>,
+    /// Scopes that resources asked for and that the next login will ask the person for.
+    #[serde(default)]
+    pub scope_wanted: Vec<String>,
+    /// Scopes of the configuration that the server did not grant (RFC 6749 5.1).
+    #[serde(default)]
+    pub scope_not_granted: Vec<String>,
     /// What the person should do.
     pub what_to_do: String,
     /// RFC name of the grant type.
@@ -87,6 +93,8 @@ impl GrantStatus {
                 at: trouble.at.as_secs(),
                 detail: trouble.detail.clone(),
             }),
+            scope_wanted: grant.scope_wanted(&settings.terms()),
+            scope_not_granted: grant.scope_not_granted(&settings.terms()),
             what_to_do: seen.what_to_do,
             grant_type: settings.grant_type.clone(),
             upstream: settings.upstream.as_ref().map(ToString::to_string),
@@ -128,7 +136,23 @@ fn live(settings: &GrantSettings, grant: &Grant, now: Timestamp) -> Seen {
     if ended && !renewable(settings, grant) {
         return parked(settings, grant, Cause::NotRenewable);
     }
-    Seen { standing: "live", code: None, detail: None, what_to_do: "nothing".to_owned() }
+    Seen { standing: "live", code: None, detail: None, what_to_do: wanted(settings, grant) }
+}
+
+/// What would open the resources that asked for more than the grant has.
+fn wanted(settings: &GrantSettings, grant: &Grant) -> String {
+    let scope = grant.scope_wanted(&settings.terms());
+    if !scope.is_empty() {
+        format!(
+            "a resource wants more scope ({}): have its owner sign in with: outlast login {}",
+            scope.join(" "),
+            grant.id
+        )
+    } else if grant.wanted.asks_for_sign_in() {
+        format!("a resource wants a newer sign-in: have its owner sign in with: outlast login {}", grant.id)
+    } else {
+        "nothing".to_owned()
+    }
 }
 
 fn empty(settings: &GrantSettings, grant: &Grant) -> Seen {
@@ -314,6 +338,19 @@ mod tests {
         assert_eq!((minting.standing.as_str(), minting.code), ("empty", None));
         let waiting = GrantStatus::describe(&settings("refresh_token"), &empty, None, NOW);
         assert_eq!((waiting.standing.as_str(), waiting.code.as_deref()), ("empty", Some("needs-user")));
+    }
+
+    #[test]
+    fn n47_f46_scopes_that_are_wanted_or_were_not_granted_are_told() {
+        let mut live = grant(Some("r"), NOW);
+        live.wanted = live.wanted.with_scope(&["files:read".to_owned()]);
+        let seen = see_grant(&live);
+        assert_eq!(seen.scope_wanted, ["files:read"]);
+        assert!(seen.what_to_do.contains("files:read") && seen.what_to_do.contains("outlast login crm"));
+        let settings = GrantSettings { scope: vec!["a".to_owned(), "b".to_owned()], ..settings("refresh_token") };
+        live.tokens.as_mut().unwrap().scope = Some(vec!["a".to_owned(), "files:read".to_owned()]);
+        let seen = GrantStatus::describe(&settings, &live, None, NOW);
+        assert_eq!((seen.scope_not_granted, seen.scope_wanted), (vec!["b".to_owned()], vec![]));
     }
 
     #[test]

@@ -107,6 +107,11 @@ impl OidcProvider {
         self.post("/kill-access-tokens", &json!({}))["killed"].as_u64().expect("the peer tells how many it killed")
     }
 
+    /// Revokes every grant of a client, as its owner would in the server's own settings.
+    pub fn revoke_grants(&self, client_id: &str) {
+        self.post("/revoke-grants", &json!({ "client_id": client_id }));
+    }
+
     fn get(&self, path: &str) -> Value {
         read_json(&self.admin, path, exchange("GET", &self.admin, path, &[], b""))
     }

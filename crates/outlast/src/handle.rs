@@ -5,6 +5,7 @@ use crate::published::{AccessToken, FreshToken, Published};
 use crate::settings::GrantSettings;
 use crate::token_error::TokenError;
 use outlast_core::classify::Quirks;
+use outlast_core::grant::Wanted;
 use outlast_core::plan::{By, plan};
 use outlast_core::token::TokenSet;
 use outlast_core::{Ask, Generation, Grant, GrantId, Plan, Standing, Timestamp};
@@ -148,6 +149,26 @@ impl GrantHandle {
     /// Takes a token set over as the grant's next generation, whoever obtained it.
     pub async fn import(&self, tokens: TokenSet) -> Result<Generation, TokenError> {
         self.keeper.import(&self.entry, tokens).await
+    }
+
+    /// Writes down what the next login has to bring, behind the caller: its answer does not wait for
+    /// the disk. What is known already is not written again, so that a resource that goes on asking
+    /// costs nothing.
+    pub(crate) fn want(&self, add: impl Fn(&Wanted) -> Wanted + Send + Sync + 'static) {
+        let Some(known) = self.entry.published.load_full() else { return };
+        if add(&known.grant.wanted) == known.grant.wanted {
+            return;
+        }
+        let handle = self.clone();
+        tokio::spawn(async move {
+            let change = |held: &Grant| {
+                let wanted = add(&held.wanted);
+                (wanted != held.wanted).then(|| Grant { wanted, ..held.clone() })
+            };
+            if let Err(error) = handle.keeper.change(&handle.entry, change).await {
+                tracing::warn!(grant = %handle.id(), code = %error.code(), "what the next login has to bring is not kept");
+            }
+        });
     }
 
     /// The record as it is on disk now.

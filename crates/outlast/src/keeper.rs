@@ -5,6 +5,7 @@ use crate::handle::GrantHandle;
 use crate::published::{AccessToken, Published};
 use crate::redeem;
 use crate::settings::{GrantSettings, Server};
+use crate::subject_grant::refuses_subject;
 use crate::system_clock::CoarseTime;
 use crate::token_error::TokenError;
 use arc_swap::ArcSwapOption;
@@ -19,7 +20,7 @@ use outlast_core::{
     Ask, ClientAuth, Clock, Code, Generation, Grant, GrantId, Lease, Outcome, Plan, Standing, StoreError, Terms,
     Timestamp, TokenStore,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,10 +86,34 @@ pub struct Keeper(Arc<Inner>);
 struct Inner {
     parts: Parts,
     entries: BTreeMap<GrantId, Arc<Entry>>,
+    /// Those that are there for other grants alone.
+    supporting: BTreeSet<GrantId>,
+}
+
+/// One attempt to renew.
+struct Attempt<'a> {
+    held: &'a Grant,
+    ask: Ask,
+    /// The token that is exchanged, for a grant that is had by exchange.
+    subject: Option<&'a AccessToken>,
+    /// Whether that token may be renewed if the server refuses it.
+    may_renew_subject: bool,
+}
+
+/// What became of an attempt.
+enum Attempted {
+    /// It left a record behind.
+    Settled,
+    /// The server refused the token that was to be exchanged; nothing was left behind.
+    SubjectRefused,
 }
 
 impl Keeper {
-    pub(crate) fn new(parts: Parts, grants: Vec<(GrantSettings, &'static dyn GrantType)>) -> Self {
+    pub(crate) fn new(
+        parts: Parts,
+        grants: Vec<(GrantSettings, &'static dyn GrantType)>,
+        supporting: BTreeSet<GrantId>,
+    ) -> Self {
         let coarse = parts.coarse.clone();
         let entry = |(settings, grant_type): (GrantSettings, &'static dyn GrantType)| {
             let entry = Entry {
@@ -106,16 +131,24 @@ impl Keeper {
             };
             (entry.settings.id.clone(), Arc::new(entry))
         };
-        Self(Arc::new(Inner { entries: grants.into_iter().map(entry).collect(), parts }))
+        Self(Arc::new(Inner { entries: grants.into_iter().map(entry).collect(), parts, supporting }))
     }
 
     /// The names of the configured grants, in order.
     pub fn grants(&self) -> impl Iterator<Item = &GrantId> {
-        self.0.entries.keys()
+        self.0.entries.keys().filter(|id| !self.0.supporting.contains(id))
     }
 
     /// A handle on one grant: callers look it up once and ask it for every request.
     pub fn grant(&self, id: &GrantId) -> Result<GrantHandle, TokenError> {
+        if self.0.supporting.contains(id) {
+            return Err(TokenError::GrantUnknown { grant: id.to_string() });
+        }
+        self.any_grant(id)
+    }
+
+    /// The same, for grants that are there for others alone too.
+    pub(crate) fn any_grant(&self, id: &GrantId) -> Result<GrantHandle, TokenError> {
         let entry = self.0.entries.get(id).ok_or_else(|| TokenError::GrantUnknown { grant: id.to_string() })?;
         Ok(GrantHandle { keeper: self.clone(), entry: Arc::clone(entry) })
     }
@@ -188,17 +221,29 @@ impl Keeper {
     }
 
     async fn fly(&self, entry: &Arc<Entry>, ask: Ask) -> Result<(), TokenError> {
+        let mut subject = self.subject_token(entry, None).await?;
+        let mut subject_renewed = false;
         for _ in 0..ROUNDS_MAX {
             let lease = self.0.parts.store.lease(&entry.terms.id, LEASE_PATIENCE).await?;
             // Look again: what was read before the lease is a rumour (R1).
             let held = self.load(entry).await?;
             let strategy = entry.grant_type.strategy();
             let wait_until = match plan(&held, strategy, ask, entry.lead, self.now()) {
-                Plan::Renew | Plan::ServeAndRenew(_) => match self.redeem(entry, &lease, &held, ask).await {
-                    Ok(()) => return Ok(()),
-                    Err(StoreError::Fenced { .. }) => continue,
-                    Err(error) => return Err(error.into()),
-                },
+                Plan::Renew | Plan::ServeAndRenew(_) => {
+                    let may_renew_subject = !subject_renewed;
+                    let attempt = Attempt { held: &held, ask, subject: subject.as_ref(), may_renew_subject };
+                    match self.redeem(entry, &lease, attempt).await {
+                        Ok(Attempted::Settled) => return Ok(()),
+                        Ok(Attempted::SubjectRefused) => {
+                            drop(lease);
+                            subject = self.subject_token(entry, subject.as_ref()).await?;
+                            subject_renewed = true;
+                            continue;
+                        }
+                        Err(StoreError::Fenced { .. }) => continue,
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 Plan::Wait { until } if matches!(held.standing, Standing::Renewing { .. }) => until,
                 Plan::NeedsUser(_) | Plan::Serve(_) | Plan::Wait { .. } => {
                     self.publish(entry, held);
@@ -219,37 +264,51 @@ impl Keeper {
     }
 
     /// One attempt, under the lease: intent on disk, send, settle, commit, publish (D1).
-    async fn redeem(&self, entry: &Arc<Entry>, lease: &Lease, held: &Grant, ask: Ask) -> Result<(), StoreError> {
+    async fn redeem(&self, entry: &Arc<Entry>, lease: &Lease, attempt: Attempt<'_>) -> Result<Attempted, StoreError> {
+        let Attempt { held, ask, subject, may_renew_subject } = attempt;
         let parts = &self.0.parts;
         let provider = self.provider(entry).await;
         let intent = begin(held, &entry.terms, ask, self.now());
         // Also the probe: a full or read-only disk fails here, before the token is spent (R4).
         parts.store.commit(lease, held.generation, &intent).await?;
         let outcome = match provider {
-            Ok(provider) => self.send(entry, lease, &intent, provider).await,
+            Ok(provider) => self.send(entry, lease, &intent, provider, subject).await,
             Err(missing) => not_found(missing),
         };
+        if may_renew_subject && subject.is_some() && refuses_subject(&outcome) {
+            // Nothing was spent: the record is put back as it was, and the other grant is renewed.
+            parts.store.commit(lease, intent.generation, held).await?;
+            return Ok(Attempted::SubjectRefused);
+        }
         let next = settle(&intent, entry.grant_type.strategy(), outcome, self.now());
         let persisted = parts.store.commit(lease, intent.generation, &next).await;
         note(&next);
         match persisted {
             Ok(()) => {
                 self.publish(entry, next);
-                Ok(())
+                Ok(Attempted::Settled)
             }
             Err(StoreError::Unwritable { .. }) if next.generation > held.generation => {
                 // The server has rotated: what memory holds is the only copy. Serve it, and go on
                 // trying to write it down while the lease keeps every other process away.
                 self.publish(entry, next.clone());
-                self.persist(lease, intent.generation, &next).await
+                self.persist(lease, intent.generation, &next).await.map(|()| Attempted::Settled)
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn send(&self, entry: &Entry, lease: &Lease, intent: &Grant, provider: &Provider) -> Outcome {
+    async fn send(
+        &self,
+        entry: &Entry,
+        lease: &Lease,
+        intent: &Grant,
+        provider: &Provider,
+        subject: Option<&AccessToken>,
+    ) -> Outcome {
         let terms = entry.terms.as_registered(intent);
-        let renewing = Renewing { grant: intent, terms: &terms, provider, subject_token: None };
+        let subject_token = subject.map(AccessToken::secret);
+        let renewing = Renewing { grant: intent, terms: &terms, provider, subject_token };
         match entry.grant_type.renewal(&renewing) {
             Ok(redemption) => redeem::carry_out(&self.0.parts, entry, lease, redemption, provider).await,
             // Plan asks for no renewal that cannot be written; a row that says otherwise is ours to mend.

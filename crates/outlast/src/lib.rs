@@ -41,6 +41,7 @@ mod published;
 mod redeem;
 mod refresher;
 mod settings;
+mod subject_grant;
 mod system_clock;
 mod token_error;
 

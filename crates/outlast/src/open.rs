@@ -3,6 +3,7 @@
 use crate::discovery::HttpDiscovery;
 use crate::keeper::{Discovery, Keeper, Parts};
 use crate::settings::GrantSettings;
+use crate::subject_grant::{Broken, check_chains};
 use crate::system_clock::{CoarseTime, SystemClock};
 use outlast_core::strategy::GrantType;
 use outlast_core::wire::TokenEndpoint;
@@ -18,6 +19,7 @@ pub struct Settings {
     home: Option<PathBuf>,
     key: KeySource,
     grants: Vec<GrantSettings>,
+    supporting: Vec<GrantSettings>,
     clock: Option<Arc<dyn Clock>>,
     store: Option<Arc<dyn TokenStore>>,
     endpoint: Option<Arc<dyn TokenEndpoint>>,
@@ -32,8 +34,20 @@ pub enum OpenError {
         /// The name.
         grant: GrantId,
     },
+    /// A grant is exchanged from others in a circle.
+    ExchangeCircle {
+        /// The grant.
+        grant: GrantId,
+    },
     /// The store could not be opened.
     Store(StoreError),
+    /// A grant is exchanged from one that is not configured.
+    SubjectGrantUnknown {
+        /// The grant.
+        grant: GrantId,
+        /// The name it gives.
+        subject: GrantId,
+    },
     /// A grant type that the strategy table does not have.
     UnknownGrantType {
         /// The grant.
@@ -47,7 +61,10 @@ impl OpenError {
     /// Its code.
     pub fn code(&self) -> Code {
         match self {
-            Self::Duplicate { .. } | Self::UnknownGrantType { .. } => Code::ConfigurationInvalid,
+            Self::Duplicate { .. }
+            | Self::ExchangeCircle { .. }
+            | Self::SubjectGrantUnknown { .. }
+            | Self::UnknownGrantType { .. } => Code::ConfigurationInvalid,
             Self::Store(error) => error.code(),
         }
     }
@@ -57,7 +74,17 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Duplicate { grant } => write!(f, "grant {grant} is configured twice; remove one"),
+            Self::ExchangeCircle { grant } => write!(
+                f,
+                "grant {grant} is exchanged from others in a circle; let one subject_grant of them name a grant that \
+                 is not exchanged"
+            ),
             Self::Store(error) => error.fmt(f),
+            Self::SubjectGrantUnknown { grant, subject } => write!(
+                f,
+                "grant {grant} is exchanged from grant {subject}, which is not configured; add [grant.{subject}], or \
+                 correct subject_grant"
+            ),
             Self::UnknownGrantType { grant, grant_type } => {
                 let known: Vec<_> = grant_type::TABLE.iter().map(|row| row.strategy().grant_type).collect();
                 write!(f, "grant {grant} has grant type {grant_type:?}; known are: {}", known.join(", "))
@@ -83,7 +110,15 @@ impl Settings {
 
     /// A keeper that forgets everything when it ends, for tests and demonstrations.
     pub fn in_memory() -> Self {
-        Self { home: None, key: KeySource::File, grants: vec![], clock: None, store: None, endpoint: None }
+        Self {
+            home: None,
+            key: KeySource::File,
+            grants: vec![],
+            supporting: vec![],
+            clock: None,
+            store: None,
+            endpoint: None,
+        }
     }
 
     /// Where the sealing key comes from.
@@ -103,6 +138,14 @@ impl Settings {
     #[must_use]
     pub fn grants(mut self, grants: impl IntoIterator<Item = GrantSettings>) -> Self {
         self.grants.extend(grants);
+        self
+    }
+
+    /// Adds grants that others are exchanged from and that nobody else may use: the keeper does not
+    /// list them and hands none of their tokens out.
+    #[must_use]
+    pub fn supporting(mut self, grants: impl IntoIterator<Item = GrantSettings>) -> Self {
+        self.supporting.extend(grants);
         self
     }
 
@@ -126,7 +169,9 @@ impl Settings {
 
     /// Opens the keeper. Reads no record and sends nothing yet.
     pub fn open(self) -> Result<Keeper, OpenError> {
-        let grants = rows(self.grants)?;
+        let supporting = self.supporting.iter().map(|settings| settings.id.clone()).collect();
+        let grants = rows(self.grants.into_iter().chain(self.supporting).collect())?;
+        check_exchanges(&grants)?;
         let store = match (self.store, self.home) {
             (Some(store), _) => store,
             (None, Some(home)) => Arc::new(SqliteStore::open(&home, self.key)?) as Arc<dyn TokenStore>,
@@ -141,7 +186,7 @@ impl Settings {
         };
         let endpoint = self.endpoint.unwrap_or_else(|| Arc::new(HttpTokenEndpoint::new(Arc::clone(&clock))));
         let discovery: Arc<dyn Discovery> = Arc::new(HttpDiscovery);
-        Ok(Keeper::new(Parts { store, endpoint, discovery, clock, coarse }, grants))
+        Ok(Keeper::new(Parts { store, endpoint, discovery, clock, coarse }, grants, supporting))
     }
 }
 
@@ -159,6 +204,14 @@ fn rows(grants: Vec<GrantSettings>) -> Result<Vec<Row>, OpenError> {
         }
     };
     grants.into_iter().map(row).collect()
+}
+
+fn check_exchanges(grants: &[Row]) -> Result<(), OpenError> {
+    let subjects = grants.iter().map(|(settings, _)| (settings.id.clone(), settings.subject_grant().cloned()));
+    check_chains(&subjects.collect()).map_err(|broken| match broken {
+        Broken::Circle(grant) => OpenError::ExchangeCircle { grant },
+        Broken::Missing { grant, subject } => OpenError::SubjectGrantUnknown { grant, subject },
+    })
 }
 
 /// The record of one grant, read without a runtime, a thread or a write: for a command that only

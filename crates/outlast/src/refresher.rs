@@ -73,7 +73,7 @@ async fn look(keeper: &Keeper, entry: &Arc<Entry>, places: &Arc<Semaphore>) -> D
             if entry.flight.is_aloft() {
                 return WAKE_ALOFT;
             }
-            if let Ok(handle) = keeper.grant(&entry.terms.id) {
+            if let Ok(handle) = keeper.any_grant(&entry.terms.id) {
                 launch(handle, Arc::clone(places));
             }
             // Not longer: a token may live for only a few seconds, and this attempt may fail.

@@ -288,3 +288,47 @@ async fn r24_a_refusal_that_cannot_be_mended_now_is_no_bare_401_and_keeps_to_the
         assert!(before.elapsed() < Duration::from_secs(3), "{trick:?}: {:?}", before.elapsed());
     }
 }
+
+/// Sends a request to a resource that answers with this challenge.
+async fn challenged(world: &World, status: u16, challenge: &str) -> (u16, Option<String>) {
+    let answer = |_| async {
+        let response = Response::builder().status(status).header("www-authenticate", challenge);
+        Ok::<_, Infallible>(response.body(Full::from("the resource's own words")).unwrap())
+    };
+    let policy = Policy { hold: Duration::ZERO, ..Policy::default() };
+    let response = authorize(&world.handle, &policy, request(Method::GET, ""), answer).await.unwrap();
+    let code = response.headers().get("outlast-code").map(|code| code.to_str().unwrap().to_owned());
+    let status = response.status().as_u16();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "the resource's own words");
+    (status, code)
+}
+
+#[tokio::test(start_paused = true)]
+async fn n47_n46_challenged_scopes_are_passed_on_and_remembered_as_their_union_without_a_renewal() {
+    let world = world().await;
+    for scope in ["files:read", "mail:read files:read", "files:read"] {
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+        let told = challenged(&world, 403, &challenge).await;
+        assert_eq!(told, (403, Some("insufficient-scope".to_owned())));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let record = world.handle.record().await.unwrap();
+    assert_eq!(record.wanted.scope, ["files:read", "mail:read"]);
+    assert_eq!((record.standing, record.generation.0), (outlast::Standing::Live, 1));
+    assert_eq!(world.server.seen().requests, 0, "no renewal brings more scope");
+    assert!(world.handle.access_token(outlast::Ask::default()).await.is_ok(), "it is good for everything else");
+}
+
+#[tokio::test(start_paused = true)]
+async fn n34_a_demand_for_another_sign_in_is_passed_on_and_carried_to_the_login() {
+    let world = world().await;
+    let challenge = r#"Bearer error="insufficient_user_authentication", acr_values="mfa", max_age="300""#;
+    for _ in 0..20 {
+        let told = challenged(&world, 401, challenge).await;
+        assert_eq!(told, (401, Some("step-up-required".to_owned())));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let wanted = world.handle.record().await.unwrap().wanted;
+    assert_eq!((wanted.acr_values.as_deref(), wanted.max_age), (Some("mfa"), Some(Duration::from_secs(300))));
+    assert_eq!(world.server.seen().requests, 0, "and not renewed away");
+}

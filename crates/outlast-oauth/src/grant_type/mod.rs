@@ -9,6 +9,7 @@ mod jwt_bearer;
 mod key_pair_jwt;
 mod refresh_token;
 mod service_account;
+mod token_exchange;
 
 use outlast_core::GrantType;
 
@@ -21,6 +22,7 @@ pub static TABLE: &[&dyn GrantType] = &[
     &jwt_bearer::JwtBearer,
     &key_pair_jwt::KeyPairJwt,
     &refresh_token::RefreshToken,
+    &token_exchange::TokenExchange,
 ];
 
 /// The grant type of that name, as the configuration writes it.

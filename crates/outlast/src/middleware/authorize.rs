@@ -10,7 +10,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request, Response, request};
 use http_body::Body;
 use outlast_core::Code;
-use outlast_core::classify::{EndpointKind, Evidence, Judgement, Quirks, classify};
+use outlast_core::classify::{EndpointKind, Evidence, Judgement, Quirks, Verdict, classify};
 use outlast_core::plan::{Ask, By, Rejected};
 use outlast_core::replay::{BodyKept, may_replay};
 use std::fmt;
@@ -261,6 +261,9 @@ async fn look<R: Body<Data = Bytes>>(handle: &GrantHandle, token: &AccessToken, 
             tracing::debug!(grant = %handle.id(), class = verdict.class(), place, found, "a resource refused a token");
             return Look::Refused(response);
         }
+        if let Some(code) = remember(handle, &verdict) {
+            return Look::Passed(marked(response, code));
+        }
     }
     if response.status().is_success() {
         token.mark_accepted();
@@ -284,6 +287,35 @@ fn worth_a_look<R: Body<Data = Bytes>>(response: &Answered<R>, quirks: &Quirks) 
             json && response.body().longest().is_none_or(|bytes| bytes <= *bytes_max as u64)
         }),
         _ => None,
+    }
+}
+
+/// Remembers what only a person can give, until the next login (N34, N47, F42): no renewal brings more
+/// scope or a newer sign-in, and the grant is good for everything else. The code that tells of it.
+fn remember(handle: &GrantHandle, verdict: &Verdict) -> Option<Code> {
+    match verdict {
+        Verdict::InsufficientScope { scopes } => {
+            let scopes = scopes.clone();
+            handle.want(move |wanted| wanted.with_scope(&scopes));
+            Some(Code::InsufficientScope)
+        }
+        Verdict::StepUpRequired(step_up) => {
+            let step_up = step_up.clone();
+            handle.want(move |wanted| wanted.with_step_up(&step_up));
+            Some(Code::StepUpRequired)
+        }
+        Verdict::AccessTokenExpired
+        | Verdict::AccessTokenInvalid
+        | Verdict::AuthorizationPending
+        | Verdict::ClientMisconfigured
+        | Verdict::DpopNonceRequired { .. }
+        | Verdict::GrantDead
+        | Verdict::NotAuth
+        | Verdict::PermissionDenied
+        | Verdict::RateLimited { .. }
+        | Verdict::SlowDown
+        | Verdict::Transient { .. }
+        | Verdict::Unknown => None,
     }
 }
 

@@ -1,0 +1,140 @@
+//! `token_exchange` by the real binary against a certified authorization server.
+#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::disallowed_methods, reason = "a test prepares files and reads its own environment")]
+
+use outlast_testkit::peer::OidcProvider;
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output, Stdio};
+
+struct World {
+    server: OidcProvider,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn start_unchecked(exchange: &str) -> Option<Self> {
+        let server = OidcProvider::start(&[("ACCESS_TTL", "600")])?;
+        let folder = tempfile::tempdir().unwrap();
+        let (issuer, api) = (server.issuer(), server.api());
+        let client = format!(
+            "issuer = \"{issuer}\"\nclient_id = \"basic\"\nclient_secret = {{ env = \"SECRET\" }}\n\
+             scope = [\"api:read\"]\nresource = \"{api}/api\"\nupstream = \"{api}\"\n"
+        );
+        let text = format!(
+            "[grant.person]\ngrant_type = \"authorization_code\"\n{client}\n\
+             [grant.service]\ngrant_type = \"token_exchange\"\n{exchange}\n{client}\n[proxy]\nlisten = \"127.0.0.1:0\"\n"
+        );
+        let config = folder.path().join("outlast.toml");
+        fs::write(&config, text).unwrap();
+        fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+        Some(Self { server, folder })
+    }
+
+    /// With a token set of the person.
+    fn start(exchange: &str) -> Option<Self> {
+        let world = Self::start_unchecked(exchange)?;
+        let tokens = world.server.mint("basic").to_string();
+        let mut child = world.outlast(&["import", "person"]).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(tokens.as_bytes()).unwrap();
+        assert!(child.wait_with_output().unwrap().status.success());
+        Some(world)
+    }
+
+    fn outlast(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap())
+            .env("HOME", self.folder.path())
+            .env("OUTLAST_CONFIG", self.folder.path().join("outlast.toml"))
+            .env("OUTLAST_HOME", self.folder.path().join("state"))
+            .env("SECRET", "basic-secret")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.outlast(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    fn counter(&self, pointer: &str) -> u64 {
+        self.server.counters().pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const EXCHANGE: &str = "/token_success/urn:ietf:params:oauth:grant-type:token-exchange";
+
+#[test]
+fn n27_a_token_is_exchanged_and_exchanged_anew_without_spending_anything() {
+    let Some(world) = World::start("subject_grant = \"person\"") else { return };
+    let first = world.run(&["token", "service"]);
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    assert_ne!(first.stdout, world.run(&["token", "person"]).stdout);
+    let again = world.run(&["token", "service", "--renew"]);
+    assert!(again.status.success() && again.stdout != first.stdout, "{}", text(&again.stderr));
+    assert_eq!((world.counter(EXCHANGE), world.counter("/refreshes")), (2, 0));
+}
+
+#[test]
+fn a_refused_subject_token_is_renewed_once_and_the_exchange_goes_on() {
+    let Some(world) = World::start("subject_grant = \"person\"") else { return };
+    world.server.kill_access_tokens();
+    let told = world.run(&["token", "service"]);
+    assert!(told.status.success(), "{}", text(&told.stderr));
+    assert_eq!((world.counter(EXCHANGE), world.counter("/refreshes")), (1, 1));
+    assert_eq!(world.counter("/reuse_detections"), 0);
+}
+
+#[test]
+fn a_subject_grant_that_needs_its_person_is_named() {
+    let Some(world) = World::start("subject_grant = \"person\"") else { return };
+    world.server.revoke_grants("basic");
+    let told = world.run(&["token", "service"]);
+    assert_eq!(told.status.code(), Some(77), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("grant person needs its owner"), "{}", text(&told.stderr));
+}
+
+#[test]
+fn n44_a_child_gets_the_exchanged_grant_and_not_the_one_behind_it() {
+    let Some(world) = World::start("subject_grant = \"person\"") else { return };
+    let script = r#"
+import os, urllib.request, urllib.error
+print(*os.environ)
+for base in os.environ["OUTLAST_URL"] + "/person", os.environ["OUTLAST_SERVICE_URL"]:
+    request = urllib.request.Request(base + "/api/whoami")
+    request.add_header("Authorization", "Bearer " + os.environ["OUTLAST_CAPABILITY"])
+    try:
+        print(urllib.request.urlopen(request).status)
+    except urllib.error.HTTPError as refused:
+        print(refused.code)
+"#;
+    let told = world.run(&["run", "--grant", "service", "--", "python3", "-c", script]);
+    let printed = text(&told.stdout);
+    assert!(printed.contains("OUTLAST_SERVICE_URL") && !printed.contains("OUTLAST_PERSON"), "{printed}");
+    assert!(printed.ends_with("404\n200\n"), "{printed} {}", text(&told.stderr));
+}
+
+#[test]
+fn exchanges_in_a_circle_or_from_nothing_are_refused_before_anything_is_sent() {
+    for (exchange, says) in [
+        ("subject_grant = \"service\"", "itself"),
+        ("subject_grant = \"persn\"", "did you mean `person`"),
+        ("audience = [\"x\"]", "has nothing to exchange"),
+    ] {
+        let Some(world) = World::start_unchecked(exchange) else { return };
+        let told = world.run(&["token", "service"]);
+        assert_eq!(told.status.code(), Some(78), "{}", text(&told.stderr));
+        assert!(text(&told.stderr).contains(says), "{exchange}: {}", text(&told.stderr));
+        assert_eq!(world.counter("/endpoints/token"), 0);
+    }
+}
