@@ -130,6 +130,8 @@ codes! {
     StoreTooNew = "store-too-new", FixConfig;
     /// The disk is full, failing or read-only; nothing was spent.
     StoreUnwritable = "store-unwritable", FixConfig;
+    /// The token is bound to a key and is of use only with a proof for each request (RFC 9449).
+    TokenBound = "token-bound", FixConfig;
     /// The request's target is outside the one origin of its grant.
     UpstreamRefused = "upstream-refused", FixConfig;
     /// The resource cannot be reached.

@@ -174,6 +174,8 @@ pub enum Cause {
     NeverGranted,
     /// The access token has ended and there is no refresh token to renew it with.
     NotRenewable,
+    /// The key that its tokens are bound to is gone, and without it they are worth nothing (RFC 9449).
+    ProofKeyLost,
     /// The server wants the person to prove more (RFC 9470 and kin).
     StepUp,
 }
@@ -183,7 +185,12 @@ impl Cause {
     pub const fn code(self) -> Code {
         match self {
             Self::LostRotation => Code::LostRotation,
-            Self::Dead | Self::LoggedOut | Self::NeverGranted | Self::NotRenewable | Self::StepUp => Code::NeedsUser,
+            Self::Dead
+            | Self::LoggedOut
+            | Self::NeverGranted
+            | Self::NotRenewable
+            | Self::ProofKeyLost
+            | Self::StepUp => Code::NeedsUser,
         }
     }
 
@@ -195,6 +202,7 @@ impl Cause {
             Self::LoggedOut => "somebody has signed out of it",
             Self::NeverGranted => "nobody has signed in for it yet",
             Self::NotRenewable => "its access token has ended and there is no refresh token to renew it with",
+            Self::ProofKeyLost => "the key that its tokens are bound to is lost, so they are of no use to anybody",
             Self::StepUp => "the authorization server wants the person to sign in again",
         }
     }

@@ -4,7 +4,7 @@ use crate::clock::Timestamp;
 use crate::freshness::{Freshness, Lead, demand, doubt_delay, freshness};
 use crate::grant::{Cause, Grant, Standing};
 use crate::strategy::{Renewal, Strategy};
-use crate::token::{Generation, TokenSet};
+use crate::token::{Generation, TokenSet, TokenType};
 use std::time::Duration;
 
 /// Shortest time between two renewals that a demand for remaining life asks for (F45).
@@ -86,7 +86,13 @@ fn servable(grant: &Grant, ask: Ask, now: Timestamp) -> Option<&TokenSet> {
     // Whoever signed out does not want it used, though the server may still take it.
     let tokens = grant.tokens.as_ref().filter(|_| !matches!(grant.standing, Standing::Revoking { .. }))?;
     let ended = tokens.expires_at.is_some_and(|end| now >= end);
-    (!ended && disputed(grant, ask).is_none()).then_some(tokens)
+    (!ended && !has_lost_key(grant) && disputed(grant, ask).is_none()).then_some(tokens)
+}
+
+/// Whether the held tokens are bound to a key that is not there any more (F48).
+fn has_lost_key(grant: &Grant) -> bool {
+    let bound = grant.tokens.as_ref().is_some_and(|tokens| tokens.token_type == TokenType::Dpop);
+    bound && grant.proof_key.is_none()
 }
 
 fn left(tokens: &TokenSet, now: Timestamp) -> Duration {
@@ -116,6 +122,9 @@ fn renewable(grant: &Grant, strategy: &Strategy) -> Result<(), Plan<'static>> {
     // Whoever signed out is not told that nobody ever signed in.
     if let (Standing::Parked { cause, .. }, None) = (grant.standing, &grant.tokens) {
         return Err(Plan::NeedsUser(cause));
+    }
+    if strategy.renewal == Renewal::Refresh && has_lost_key(grant) {
+        return Err(Plan::NeedsUser(Cause::ProofKeyLost));
     }
     let refreshable = grant.tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some());
     match (strategy.renewal, &grant.tokens) {

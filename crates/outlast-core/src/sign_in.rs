@@ -126,7 +126,7 @@ mod tests {
     fn f82_the_same_person_revives_the_grant() {
         let next = sign_in(&held(), &terms(), login(subject("alice"), false), Timestamp::from_secs(9)).unwrap();
         assert_eq!((next.generation, next.standing, next.failures), (Generation(2), Standing::Live, 0));
-        assert_eq!(next.wanted, Wanted::default());
+        assert_eq!(next.wanted.scope, ["more"], "every later login has to ask for it again (N47)");
         assert_eq!(next.subject.as_deref(), Some("alice"));
     }
 

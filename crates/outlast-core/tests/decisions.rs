@@ -11,6 +11,7 @@ use outlast_core::outcome::judge;
 use outlast_core::plan::{By, Rejected};
 use outlast_core::settle::{MISCONFIGURED_PAUSE, RETRY_AFTER_MAX, begin};
 use outlast_core::strategy::{Recovery, Renewal, Rotation};
+use outlast_core::token::TokenType;
 use outlast_core::token_response::read_token_response;
 use outlast_core::wire::Fault;
 use outlast_core::{
@@ -883,5 +884,18 @@ proptest! {
             prop_assert!(pause <= if mistake { MISCONFIGURED_PAUSE } else { RETRY_AFTER_MAX }, "{:?}", pause);
             prop_assert!(pause > Duration::ZERO);
         }
+    }
+}
+
+#[test]
+fn f48_tokens_whose_key_is_lost_are_neither_served_nor_spent() {
+    let mut bound = live();
+    bound.tokens.as_mut().unwrap().token_type = TokenType::Dpop;
+    bound.proof_key = Some(Secret::new("a key"));
+    assert_eq!(planned(&bound, &ROTATING, Ask::default(), 100), "serve");
+    bound.proof_key = None;
+    for now in [100, 80_000, 200_000] {
+        let plan = plan(&bound, &ROTATING, Ask::default(), lead(), at(now));
+        assert_eq!(plan, Plan::NeedsUser(Cause::ProofKeyLost), "at {now}");
     }
 }

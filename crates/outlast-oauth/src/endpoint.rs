@@ -1,11 +1,12 @@
 //! Sends token requests over HTTP: the real [`TokenEndpoint`].
 
 use crate::assertion::{self, KeyError};
+use crate::dpop::{CHALLENGES_MAX, Nonces, PROOF, Proof, ProofKey};
 use crate::exchange::{Exchange, Limits};
 use crate::request::form_body;
 use crate::server_clock::ServerClocks;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Uri};
 use outlast_core::wire::{Answer, AssertionPlace, Content, Fault, Reply};
 use outlast_core::{BoxFuture, Clock, Lease, Secret, TokenEndpoint, TokenRequest};
 use reqwest::Request;
@@ -31,6 +32,7 @@ pub struct HttpTokenEndpoint {
     exchange: Exchange,
     clock: Arc<dyn Clock>,
     servers: ServerClocks,
+    nonces: Nonces,
 }
 
 impl fmt::Debug for HttpTokenEndpoint {
@@ -47,11 +49,34 @@ impl HttpTokenEndpoint {
 
     /// With other limits of time.
     pub fn with_limits(clock: Arc<dyn Clock>, limits: Limits) -> Self {
-        Self { exchange: Exchange::new(limits), clock, servers: ServerClocks::default() }
+        Self { exchange: Exchange::new(limits), clock, servers: ServerClocks::default(), nonces: Nonces::default() }
     }
 
-    /// Signs and sends `request`, once.
+    /// Signs and sends `request`; once more with each nonce that the server asks for (RFC 9449 8). It
+    /// does so before any work, so that nothing is spent by asking (N33).
     async fn send_once(&self, request: &TokenRequest) -> Answer {
+        let mut answer = self.exchange_once(request).await;
+        for _ in 0..CHALLENGES_MAX {
+            if !self.wants_nonce(request, &answer) {
+                break;
+            }
+            answer = self.exchange_once(request).await;
+        }
+        answer
+    }
+
+    /// Keeps the nonce of an answer, and tells whether the answer was nothing but the wish for it.
+    fn wants_nonce(&self, request: &TokenRequest, answer: &Answer) -> bool {
+        let (Some(_), Answer::Complete(reply), Ok(target)) =
+            (&request.proof_key, answer, request.endpoint.parse::<Uri>())
+        else {
+            return false;
+        };
+        let is_new = self.nonces.learn(&target, &reply.headers);
+        is_new && matches!(reply.status, 400 | 401) && error_of(reply).as_deref() == Some("use_dpop_nonce")
+    }
+
+    async fn exchange_once(&self, request: &TokenRequest) -> Answer {
         let Ok(signed) = self.sign(request) else { return Answer::Unsent(Fault::Unsigned) };
         let certificate = request.certificate.as_ref();
         let answer = self.exchange.send(&request.endpoint, certificate, |url| post(url, request, &signed)).await;
@@ -67,10 +92,22 @@ impl HttpTokenEndpoint {
         answer
     }
 
-    fn sign(&self, request: &TokenRequest) -> Result<Vec<(AssertionPlace, Secret)>, KeyError> {
+    fn sign(&self, request: &TokenRequest) -> Result<Signed, KeyError> {
         let now = self.servers.at(&origin(request), self.clock.now());
-        let signed = request.assertions.iter().map(|each| Ok((each.place, assertion::sign(each, now)?)));
-        signed.collect()
+        let assertions = request.assertions.iter().map(|each| Ok((each.place, assertion::sign(each, now)?)));
+        let assertions = assertions.collect::<Result<_, KeyError>>()?;
+        let proof = match (&request.proof_key, request.endpoint.parse::<Uri>()) {
+            (Some(key), Ok(target)) => {
+                let nonce = self.nonces.latest(&target);
+                let method = method(&request.content);
+                let proof =
+                    Proof { method: &method, target: &target, nonce: nonce.as_deref(), access_token: None, now };
+                Some(ProofKey::read(key)?.proof(&proof)?)
+            }
+            // An address that cannot be read is not sent to either.
+            (Some(_), Err(_)) | (None, _) => None,
+        };
+        Ok(Signed { assertions, proof })
     }
 
     /// Whether `reply` refuses a JWT of `request` that may be right by another clock; the next one is
@@ -99,16 +136,32 @@ impl TokenEndpoint for HttpTokenEndpoint {
     }
 }
 
+/// What was signed for one sending.
+struct Signed {
+    assertions: Vec<(AssertionPlace, Secret)>,
+    proof: Option<Secret>,
+}
+
+fn method(content: &Content) -> Method {
+    match content {
+        Content::Form(_) | Content::Json(_) => Method::POST,
+        Content::None => Method::GET,
+    }
+}
+
 /// Clocks are kept by origin. An address that cannot be read is not sent to either.
 fn origin(request: &TokenRequest) -> String {
     Url::parse(&request.endpoint).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
 }
 
+fn error_of(reply: &Reply) -> Option<String> {
+    let body = serde_json::from_slice::<serde_json::Value>(&reply.body).ok()?;
+    body.get("error").and_then(serde_json::Value::as_str).map(str::to_owned)
+}
+
 fn refuses_credentials(reply: &Reply) -> bool {
-    let error = serde_json::from_slice::<serde_json::Value>(&reply.body).ok();
-    let error = error.as_ref().and_then(|body| body.get("error")).and_then(serde_json::Value::as_str);
     match reply.status {
-        400 => matches!(error, Some("invalid_client" | "invalid_grant")),
+        400 => matches!(error_of(reply).as_deref(), Some("invalid_client" | "invalid_grant")),
         401 => true,
         _ => false,
     }
@@ -120,16 +173,16 @@ fn spends_nothing(request: &TokenRequest) -> bool {
     grant_type.is_none_or(|(_, value)| NOTHING_SPENT.iter().any(|known| value.matches(known)))
 }
 
-fn post(url: Url, request: &TokenRequest, signed: &[(AssertionPlace, Secret)]) -> Option<Request> {
-    let (method, content) = match &request.content {
+fn post(url: Url, request: &TokenRequest, signed: &Signed) -> Option<Request> {
+    let content = match &request.content {
         Content::Form(form) => {
-            let form: Vec<_> = form.iter().cloned().chain(signed.iter().filter_map(as_member)).collect();
-            (Method::POST, Some(("application/x-www-form-urlencoded", form_body(&form, &request.further))))
+            let form: Vec<_> = form.iter().cloned().chain(signed.assertions.iter().filter_map(as_member)).collect();
+            Some(("application/x-www-form-urlencoded", form_body(&form, &request.further)))
         }
-        Content::Json(text) => (Method::POST, Some(("application/json", text.expose().to_owned()))),
-        Content::None => (Method::GET, None),
+        Content::Json(text) => Some(("application/json", text.expose().to_owned())),
+        Content::None => None,
     };
-    let mut post = Request::new(method, url);
+    let mut post = Request::new(method(&request.content), url);
     if let Some((kind, body)) = content {
         post.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         *post.body_mut() = Some(body.into());
@@ -137,12 +190,19 @@ fn post(url: Url, request: &TokenRequest, signed: &[(AssertionPlace, Secret)]) -
     for (name, value) in &request.fields {
         post.headers_mut().insert(*name, HeaderValue::from_str(value).ok()?);
     }
-    if let Some(authorization) = request.authorization.clone().or_else(|| signed.iter().find_map(as_field)) {
-        let mut value = HeaderValue::from_str(authorization.expose()).ok()?;
-        value.set_sensitive(true);
-        post.headers_mut().insert(AUTHORIZATION, value);
+    if let Some(proof) = &signed.proof {
+        post.headers_mut().insert(PROOF, sensitive(proof)?);
+    }
+    if let Some(authorization) = request.authorization.clone().or_else(|| signed.assertions.iter().find_map(as_field)) {
+        post.headers_mut().insert(AUTHORIZATION, sensitive(&authorization)?);
     }
     Some(post)
+}
+
+fn sensitive(value: &Secret) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(value.expose()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn as_member((place, jwt): &(AssertionPlace, Secret)) -> Option<(&'static str, Secret)> {

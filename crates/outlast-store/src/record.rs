@@ -175,6 +175,7 @@ enum StoredCause {
     LostRotation,
     NeverGranted,
     NotRenewable,
+    ProofKeyLost,
     StepUp,
 }
 
@@ -423,6 +424,7 @@ impl From<Cause> for StoredCause {
             Cause::LostRotation => Self::LostRotation,
             Cause::NeverGranted => Self::NeverGranted,
             Cause::NotRenewable => Self::NotRenewable,
+            Cause::ProofKeyLost => Self::ProofKeyLost,
             Cause::StepUp => Self::StepUp,
         }
     }
@@ -436,6 +438,7 @@ impl From<StoredCause> for Cause {
             StoredCause::LostRotation => Self::LostRotation,
             StoredCause::NeverGranted => Self::NeverGranted,
             StoredCause::NotRenewable => Self::NotRenewable,
+            StoredCause::ProofKeyLost => Self::ProofKeyLost,
             StoredCause::StepUp => Self::StepUp,
         }
     }

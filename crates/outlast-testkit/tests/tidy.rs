@@ -70,6 +70,7 @@ const EXPOSING: &[(&str, &str)] = &[
     ("crates/outlast-oauth/src/request.rs", "writes the form"),
     ("crates/outlast-store/src/key/passphrase.rs", "derives the sealing key"),
     ("crates/outlast-store/src/record.rs", "writes the record that is sealed"),
+    ("crates/outlast/src/published.rs", "sets the proof of a bound token"),
     ("crates/outlast/src/presentation.rs", "sets the field that carries the token"),
 ];
 

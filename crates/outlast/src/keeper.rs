@@ -13,13 +13,14 @@ use outlast_core::classify::{Evidence, Quirks, Verdict};
 use outlast_core::freshness::Lead;
 use outlast_core::plan::plan;
 use outlast_core::settle::{begin, settle};
-use outlast_core::strategy::{GrantType, Renewing, Unrenewable};
+use outlast_core::strategy::{GrantType, Renewal, Renewing, Unrenewable};
 use outlast_core::token::TokenSet;
 use outlast_core::wire::{Fault, Provider, TokenEndpoint};
 use outlast_core::{
     Ask, ClientAuth, Clock, Code, Generation, Grant, GrantId, Lease, Outcome, Plan, Standing, StoreError, Terms,
     Timestamp, TokenStore,
 };
+use outlast_oauth::dpop::{self, Nonces};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +87,8 @@ pub struct Keeper(Arc<Inner>);
 struct Inner {
     parts: Parts,
     entries: BTreeMap<GrantId, Arc<Entry>>,
+    /// The nonces that resources want in proofs (RFC 9449 9), by their origin.
+    nonces: Nonces,
     /// Those that are there for other grants alone.
     supporting: BTreeSet<GrantId>,
 }
@@ -131,7 +134,12 @@ impl Keeper {
             };
             (entry.settings.id.clone(), Arc::new(entry))
         };
-        Self(Arc::new(Inner { entries: grants.into_iter().map(entry).collect(), parts, supporting }))
+        Self(Arc::new(Inner {
+            entries: grants.into_iter().map(entry).collect(),
+            parts,
+            nonces: Nonces::default(),
+            supporting,
+        }))
     }
 
     /// The names of the configured grants, in order.
@@ -160,6 +168,10 @@ impl Keeper {
 
     pub(crate) fn parts(&self) -> &Parts {
         &self.0.parts
+    }
+
+    pub(crate) fn nonces(&self) -> &Nonces {
+        &self.0.nonces
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -268,7 +280,7 @@ impl Keeper {
         let Attempt { held, ask, subject, may_renew_subject } = attempt;
         let parts = &self.0.parts;
         let provider = self.provider(entry).await;
-        let intent = begin(held, &entry.terms, ask, self.now());
+        let intent = with_proof_key(begin(held, &entry.terms, ask, self.now()), entry);
         // Also the probe: a full or read-only disk fails here, before the token is spent (R4).
         parts.store.commit(lease, held.generation, &intent).await?;
         let outcome = match provider {
@@ -374,6 +386,17 @@ impl Keeper {
         }
         Err(StoreError::Busy { grant: entry.terms.id.clone() }.into())
     }
+}
+
+/// With a key for its tokens to be bound to, where a grant that is minted has none yet: it is on disk
+/// with the note of intent, before anything is bound to it (N32).
+fn with_proof_key(intent: Grant, entry: &Entry) -> Grant {
+    let minted = entry.grant_type.strategy().renewal == Renewal::Remint;
+    if !entry.terms.dpop || !minted || intent.proof_key.is_some() {
+        return intent;
+    }
+    // Without random numbers there is no key, and the server refuses what is not bound.
+    Grant { proof_key: dpop::generate().ok(), ..intent }
 }
 
 fn not_found(missing: NotFound) -> Outcome {

@@ -1,10 +1,11 @@
 //! The record a process answers from: no lock, no IO.
 
 use crate::presentation::Presentation;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use outlast_core::freshness::Lead;
 use outlast_core::token::TokenType;
 use outlast_core::{Generation, Grant, GrantId, Secret, Standing, Timestamp};
+use outlast_oauth::dpop::{Proof, ProofKey};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(crate) struct Published {
     pub(crate) fresh_until: u64,
     field: HeaderName,
     header: Option<HeaderValue>,
+    /// What proves that a bound token is ours (RFC 9449); read once, for signing is slow enough.
+    proof_key: Option<ProofKey>,
     accepted: AtomicBool,
 }
 
@@ -29,7 +32,9 @@ impl Published {
         };
         let header = grant.tokens.as_ref().and_then(|tokens| presentation.value(tokens.token_type, &tokens.access));
         let field = presentation.field().clone();
-        Self { grant, fresh_until, field, header, accepted: AtomicBool::new(accepted) }
+        let bound = grant.tokens.as_ref().is_some_and(|tokens| tokens.token_type == TokenType::Dpop);
+        let proof_key = grant.proof_key.as_ref().filter(|_| bound).and_then(|key| ProofKey::read(key).ok());
+        Self { grant, fresh_until, field, header, proof_key, accepted: AtomicBool::new(accepted) }
     }
 
     /// Whether a resource took this token.
@@ -63,6 +68,23 @@ impl AccessToken {
     /// The value of that field (RFC 6750 2.1), marked sensitive.
     pub fn authorization(&self) -> &HeaderValue {
         self.0.header.as_ref().expect("an access token is only made of a record that has a header")
+    }
+
+    /// The proof that goes with this token to `target`, made anew for each request (RFC 9449 7.1);
+    /// nothing for a bearer token.
+    pub(crate) fn proof(
+        &self,
+        method: &Method,
+        target: &Uri,
+        nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Option<HeaderValue> {
+        let key = self.0.proof_key.as_ref()?;
+        let of = Proof { method, target, nonce, access_token: Some(self.secret()), now };
+        let proof = key.proof(&of).ok()?;
+        let mut value = HeaderValue::from_str(proof.expose()).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 
     /// Which token set it belongs to; complaints about the token name this.

@@ -5,6 +5,7 @@ use crate::keeper::{Entry, Parts};
 use outlast_core::classify::{Evidence, Verdict};
 use outlast_core::outcome::judge;
 use outlast_core::strategy::Redemption;
+use outlast_core::token::TokenType;
 use outlast_core::{Lease, Outcome, Provider, Reply, Secret, TokenResponse};
 use outlast_oauth::assertion;
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub(crate) async fn carry_out(
                 return unwritable(&error.to_string());
             }
             let answer = parts.endpoint.send(lease, &request).await;
-            judge(&answer, &provider.quirks, &|reply| read(entry, reply))
+            bound(entry, judge(&answer, &provider.quirks, &|reply| read(entry, reply)))
         }
         Redemption::Known(response) => Outcome::Renewed(with_life(entry, response)),
         Redemption::Sign(assertion) => match assertion::sign(&assertion, parts.clock.now()) {
@@ -38,6 +39,18 @@ pub(crate) async fn carry_out(
 /// A JWT that is the access token itself.
 fn signed_token(signed: &Secret, life: Duration) -> TokenResponse {
     TokenResponse { access: signed.clone(), expires_in: Some(life), ..TokenResponse::bearer("") }
+}
+
+/// A token that is not bound to the grant's key though it should be is not used (N32): whoever took it
+/// would need no key. What is held stays.
+pub(crate) fn bound(entry: &Entry, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Renewed(response) if entry.terms.dpop && response.token_type != TokenType::Dpop => unwritable(
+            "the server gave a token that is not bound to the grant's key: have DPoP set up for this client at the \
+             server, or remove dpop from the configuration",
+        ),
+        other => other,
+    }
 }
 
 /// The token set in a reply, as the grant type reads it.

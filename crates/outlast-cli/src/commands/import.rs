@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::exit::Fault;
 use crate::token_set_file::{Found, IMPORT_BYTES_MAX, read_file, read_response};
 use crate::{output, process, words};
-use outlast::{Code, Generation, Timestamp};
+use outlast::{Code, Generation, Timestamp, TokenType};
 use serde_json::json;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -41,6 +41,11 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
         Some(path) => read_file(&bytes_of_file(path)?, arguments.service.as_deref(), now())?,
         None => read_response(&bytes_of_stdin()?, now())?,
     };
+    if found.tokens.token_type == TokenType::Dpop {
+        let text = "the token set is bound to a key (token_type DPoP) that does not come with it; nothing was changed";
+        return Err(Fault::new(Code::ImportInvalid, text)
+            .mend(format!("set dpop = true in [grant.{0}], and sign in with: outlast login {0}", arguments.name)));
+    }
     let (ends, renewable) = (found.tokens.expires_at, found.tokens.refresh.is_some());
     let Found { tokens, note } = found;
     let generation = process::block_on(async { Ok(handle.import(tokens).await?) })?;

@@ -5,7 +5,7 @@ use crate::ask::{self, Wanted};
 use crate::context::Context;
 use crate::exit::Fault;
 use crate::{output, process, words};
-use outlast::{AccessToken, Secret};
+use outlast::{AccessToken, Secret, TokenType};
 use serde_json::json;
 use std::time::Duration;
 
@@ -41,6 +41,11 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             words::duration(left),
             words::duration(arguments.min_ttl)
         ));
+    }
+    if token.token_type() == TokenType::Dpop {
+        output::talk(
+            "note: this token is bound to a key and of use only with a proof for each request; the sidecar sets both",
+        );
     }
     print(&token, arguments.json)?;
     Ok(0)

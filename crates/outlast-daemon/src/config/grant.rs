@@ -51,6 +51,8 @@ pub struct GrantEntry {
     /// Longest time between two renewals: the configured one, else what the provider documents for
     /// a grant to live on.
     pub renew_within: Option<Duration>,
+    /// Whether tokens are bound to a key of the grant's own (RFC 9449).
+    pub dpop: bool,
     /// The life of an access token where the server does not tell.
     pub token_life: Option<Duration>,
     /// How requests carry the token.
@@ -85,6 +87,7 @@ impl GrantEntry {
             quirks: self.quirks.clone(),
             options,
             renew_within: self.renew_within,
+            dpop: self.dpop,
             token_life: self.token_life,
             presentation: self.presentation.clone(),
             ..GrantSettings::new(self.id.clone(), self.grant_type.clone(), self.server.clone())
@@ -127,6 +130,7 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
         quirks: found.quirks,
         options,
         renew_within: habit.renew_within,
+        dpop: habit.dpop,
         token_life: habit.token_life,
         presentation: habit.presentation,
     };

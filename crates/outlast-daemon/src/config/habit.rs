@@ -6,13 +6,14 @@ use super::document::Table;
 use outlast::{GrantType, Presentation, Renewal};
 use std::time::Duration;
 
-pub(super) const KEYS: &[&str] = &["header", "header_format", "keep_alive", "token_life"];
+pub(super) const KEYS: &[&str] = &["dpop", "header", "header_format", "keep_alive", "token_life"];
 
 /// What says that a grant is not to be kept alive.
 const OFF: &str = "off";
 
 /// What the keys say.
 pub(super) struct Habit {
+    pub(super) dpop: bool,
     pub(super) presentation: Presentation,
     pub(super) renew_within: Option<Duration>,
     pub(super) token_life: Option<Duration>,
@@ -21,10 +22,25 @@ pub(super) struct Habit {
 /// Reads them; `documented` is within what time the provider's documents ask for a renewal.
 pub(super) fn read(table: Table<'_>, row: &dyn GrantType, documented: Option<Duration>) -> Result<Habit, ConfigError> {
     Ok(Habit {
+        dpop: dpop(table, row)?,
         presentation: presentation(table)?,
         renew_within: keep_alive(table, row, documented)?,
         token_life: some_time(table, "token_life")?,
     })
+}
+
+/// Whether tokens are to be bound to a key of the grant's own: a matter of grants that ask an
+/// authorization server.
+fn dpop(table: Table<'_>, row: &dyn GrantType) -> Result<bool, ConfigError> {
+    let Some(value) = table.get("dpop") else { return Ok(false) };
+    let Some(wanted) = value.get_ref().as_bool() else {
+        return Err(table.wrong_type("dpop", &value.span(), "true or false"));
+    };
+    if wanted && !row.has_server() {
+        let detail = format!("{} has `dpop`, and no authorization server to bind tokens", table.name);
+        return Err(table.document.error(&value.span(), detail, "remove the line"));
+    }
+    Ok(wanted)
 }
 
 fn presentation(table: Table<'_>) -> Result<Presentation, ConfigError> {

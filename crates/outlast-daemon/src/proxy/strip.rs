@@ -18,9 +18,11 @@ static HOP_BY_HOP: [HeaderName; 7] =
     [CONNECTION, HTTP2_SETTINGS, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
 
 /// Of the client alone: its credentials, what it says of the way here, and what is answered here.
-static OF_THE_CLIENT: [HeaderName; 12] = [
+static OF_THE_CLIENT: [HeaderName; 13] = [
     AUTHORIZATION,
     COOKIE,
+    // A proof of a key of the client's own.
+    HeaderName::from_static("dpop"),
     // The client is told to go on as soon as the body is wanted.
     EXPECT,
     FORWARDED,

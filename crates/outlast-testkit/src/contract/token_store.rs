@@ -93,6 +93,7 @@ pub fn all_kinds() -> Vec<Grant> {
         Standing::Parked { cause: Cause::LostRotation, since: at },
         Standing::Parked { cause: Cause::NeverGranted, since: at },
         Standing::Parked { cause: Cause::NotRenewable, since: at },
+        Standing::Parked { cause: Cause::ProofKeyLost, since: at },
         Standing::Parked { cause: Cause::StepUp, since: at },
         Standing::Revoking { since: at },
     ];

@@ -9,8 +9,9 @@ use crate::handle::GrantHandle;
 use crate::keeper::NotFound;
 use outlast_core::classify::EndpointKind;
 use outlast_core::outcome::describe;
-use outlast_core::wire::{Answer, Provider};
+use outlast_core::wire::{Answer, Provider, TokenRequest};
 use outlast_core::{Code, Grant, Secret, Terms, Timestamp};
+use outlast_oauth::dpop;
 use outlast_oauth::login::{Answered, Asking, Authorization, Denial, Pushed, read_answer, read_pasted, read_pushed};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ struct Session<'a> {
     held: &'a Grant,
     redirect_uri: &'a str,
     listening: bool,
+    /// Of the key that the code is bound to (RFC 9449 10).
+    thumbprint: Option<String>,
     deadline: Timestamp,
     /// The requests whose answer may still come: more than one where a pushed request expired.
     outstanding: Vec<Authorization>,
@@ -51,6 +54,8 @@ impl GrantHandle {
         let terms = self.entry.terms.as_registered(&held);
         let redirect = Redirect::read(self.settings().login.redirect_uri.as_deref());
         let redirect = redirect.map_err(|why| self.unavailable(why))?;
+        let proof_key = self.new_proof_key()?;
+        let thumbprint = proof_key.as_ref().and_then(|key| dpop::thumbprint(key).ok());
         // Bound before anybody is told the address: nobody else can take the port in between (F73).
         let mut listener = match &redirect.listen {
             Some(listen) if way == LoginWay::Browser => {
@@ -67,6 +72,7 @@ impl GrantHandle {
             held: &held,
             redirect_uri: &redirect_uri,
             listening: listener.is_some(),
+            thumbprint,
             deadline: self.keeper.now().plus(PERSON_MAX),
             outstanding: Vec::new(),
         };
@@ -76,7 +82,7 @@ impl GrantHandle {
         }
         let Consented { request, code } = consented?;
         let consent = Consent {
-            request: request.exchange(&code, &terms, provider),
+            request: TokenRequest { proof_key, ..request.exchange(&code, &terms, provider) },
             kind: EndpointKind::Token,
             nonce: request.nonce().cloned(),
             switch_account: options.switch_account,
@@ -127,8 +133,7 @@ impl Session<'_> {
             provider: self.provider,
             wanted: &self.held.wanted,
             redirect_uri: self.redirect_uri,
-            // The proof key of a grant with DPoP goes here.
-            proof_key_thumbprint: None,
+            proof_key_thumbprint: self.thumbprint.as_deref(),
         };
         let request = Authorization::begin(&asking).map_err(|why| self.handle.unavailable(why.to_string()))?;
         let (address, good_until) = match self.push(&request).await? {

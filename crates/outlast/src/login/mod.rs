@@ -11,7 +11,8 @@ pub use error::LoginError;
 
 use crate::handle::GrantHandle;
 use outlast_core::strategy::Recovery;
-use outlast_core::{BoxFuture, Generation, Timestamp};
+use outlast_core::{BoxFuture, Generation, Secret, Timestamp};
+use outlast_oauth::dpop;
 use std::time::Duration;
 
 impl GrantHandle {
@@ -32,6 +33,15 @@ impl GrantHandle {
             (Recovery::User, None) if strategy.grant_type == "device_code" => Ok(LoginWay::Device),
             (Recovery::User, None) => Ok(LoginWay::Browser),
         }
+    }
+
+    /// A key for the tokens of this login to be bound to, where they are to be (RFC 9449). A new one for
+    /// each login: it takes its place with the tokens, in one write.
+    pub(crate) fn new_proof_key(&self) -> Result<Option<Secret>, LoginError> {
+        if !self.entry.terms.dpop {
+            return Ok(None);
+        }
+        dpop::generate().map(Some).map_err(|why| self.unavailable(why.to_string()))
     }
 
     pub(crate) fn unavailable(&self, why: impl Into<String>) -> LoginError {

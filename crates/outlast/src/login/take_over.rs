@@ -59,7 +59,8 @@ impl Keeper {
         parts.store.commit(&lease, held.generation, &held).await?;
         let started_at = self.now();
         let answer = parts.endpoint.send(&lease, &consent.request).await;
-        let response = match judge_as(consent.kind, &answer, &provider.quirks, &|reply| redeem::read(entry, reply)) {
+        let outcome = judge_as(consent.kind, &answer, &provider.quirks, &|reply| redeem::read(entry, reply));
+        let response = match redeem::bound(entry, outcome) {
             Outcome::Renewed(response) => response,
             Outcome::Refused(verdict, evidence) => return Ok(TakenOver::Refused(verdict, evidence)),
             Outcome::InDoubt { detail } => return Ok(unanswered(Code::ServerMisbehaved, detail)),

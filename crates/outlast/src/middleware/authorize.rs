@@ -7,12 +7,14 @@ use crate::published::AccessToken;
 use crate::token_error::TokenError;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Request, Response, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body;
 use outlast_core::Code;
 use outlast_core::classify::{EndpointKind, Evidence, Judgement, Quirks, Verdict, classify};
 use outlast_core::plan::{Ask, By, Rejected};
 use outlast_core::replay::{BodyKept, may_replay};
+use outlast_core::token::TokenType;
+use outlast_oauth::dpop::{CHALLENGES_MAX, PROOF};
 use std::fmt;
 use std::time::Duration;
 
@@ -93,8 +95,9 @@ where
     let once = parts.headers.remove(OUTLAST_REPLAY).is_some();
     let (body, recorder) = ReplayBody::record(body, policy.replay_body_bytes_max);
     let token = token(handle, Ask::default(), policy.hold).await.map_err(AuthorizeError::Token)?;
-    let response = send(attach(&parts, &token, body)).await.map_err(AuthorizeError::Send)?;
+    let response = send(attach(handle, &parts, &token, body)).await.map_err(AuthorizeError::Send)?;
     let walk = Walk { handle, policy, parts, recorder, once, send };
+    let response = walk.with_nonces(&token, response).await?;
     walk.judge(token, response).await
 }
 
@@ -106,7 +109,12 @@ async fn token(handle: &GrantHandle, ask: Ask, hold: Duration) -> Result<AccessT
     }
 }
 
-fn attach<B>(parts: &request::Parts, token: &AccessToken, body: ReplayBody<B>) -> Request<ReplayBody<B>> {
+fn attach<B>(
+    handle: &GrantHandle,
+    parts: &request::Parts,
+    token: &AccessToken,
+    body: ReplayBody<B>,
+) -> Request<ReplayBody<B>> {
     let mut request = Request::new(body);
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = parts.uri.clone();
@@ -116,7 +124,22 @@ fn attach<B>(parts: &request::Parts, token: &AccessToken, body: ReplayBody<B>) -
     // Whatever the grant's own field is: a second credential never leaves (N11).
     request.headers_mut().remove(AUTHORIZATION);
     request.headers_mut().insert(token.field().clone(), token.authorization().clone());
+    if token.token_type() == TokenType::Dpop {
+        prove(handle, parts, token, request.headers_mut());
+    }
     request
+}
+
+/// Sets the proof that goes with a bound token: for this request alone, with the nonce that its
+/// resource gave last (RFC 9449 7.1, N31).
+fn prove(handle: &GrantHandle, parts: &request::Parts, token: &AccessToken, headers: &mut HeaderMap) {
+    // A proof of the caller's is for a key of the caller's.
+    headers.remove(PROOF);
+    let keeper = handle.keeper();
+    let nonce = keeper.nonces().latest(&parts.uri);
+    if let Some(proof) = token.proof(&parts.method, &parts.uri, nonce.as_deref(), keeper.clock().now()) {
+        headers.insert(PROOF, proof);
+    }
 }
 
 /// A refusal that is looked into.
@@ -165,6 +188,34 @@ impl<S> Walk<'_, S> {
         }
     }
 
+    /// Answers a resource that wants a nonce in the proof (RFC 9449 9, N33). It asks before it looks at
+    /// the request, so this is no replay and no reason to renew; at most [`CHALLENGES_MAX`] more
+    /// sends, each with a nonce not sent before.
+    async fn with_nonces<B, R, E, F>(
+        &self,
+        token: &AccessToken,
+        response: Response<R>,
+    ) -> Result<Response<R>, AuthorizeError<E>>
+    where
+        R: Body<Data = Bytes>,
+        F: Future<Output = Result<Response<R>, E>>,
+        S: Fn(Request<ReplayBody<B>>) -> F,
+    {
+        let mut response = response;
+        if token.token_type() != TokenType::Dpop {
+            return Ok(response);
+        }
+        for _ in 0..CHALLENGES_MAX {
+            let is_new = self.handle.keeper().nonces().learn(&self.parts.uri, response.headers());
+            if !is_new || !wants_nonce(&response) || !self.may_replay() {
+                return Ok(response);
+            }
+            response = self.send_again(token).await?;
+        }
+        self.handle.keeper().nonces().learn(&self.parts.uri, response.headers());
+        Ok(response)
+    }
+
     fn may_replay(&self) -> bool {
         may_replay(&self.parts.method, self.recorder.kept(), self.once)
     }
@@ -199,11 +250,22 @@ impl<S> Walk<'_, S> {
 
     async fn again<B, R, E, F>(&self, token: &AccessToken) -> Result<Response<R>, AuthorizeError<E>>
     where
+        R: Body<Data = Bytes>,
+        F: Future<Output = Result<Response<R>, E>>,
+        S: Fn(Request<ReplayBody<B>>) -> F,
+    {
+        let response = self.send_again(token).await?;
+        self.with_nonces(token, response).await
+    }
+
+    async fn send_again<B, R, E, F>(&self, token: &AccessToken) -> Result<Response<R>, AuthorizeError<E>>
+    where
         F: Future<Output = Result<Response<R>, E>>,
         S: Fn(Request<ReplayBody<B>>) -> F,
     {
         debug_assert_eq!(self.recorder.kept(), BodyKept::Whole);
-        (self.send)(attach(&self.parts, token, self.recorder.again())).await.map_err(AuthorizeError::Send)
+        let request = attach(self.handle, &self.parts, token, self.recorder.again());
+        (self.send)(request).await.map_err(AuthorizeError::Send)
     }
 
     /// F49: the same token again after a quarter of a second, one and three; or the next one, as
@@ -237,6 +299,11 @@ impl<S> Walk<'_, S> {
 enum Lag<R: Body<Data = Bytes>> {
     Over(Answered<R>),
     Refused(AccessToken, Answered<R>),
+}
+
+fn wants_nonce<R>(response: &Response<R>) -> bool {
+    let judged = || classify(EndpointKind::Resource, 401, response.headers(), b"", &Quirks::default());
+    response.status() == StatusCode::UNAUTHORIZED && matches!(judged().verdict, Verdict::DpopNonceRequired { .. })
 }
 
 /// What a response says of the token it was asked for with.

@@ -1,0 +1,106 @@
+//! Tokens that are bound to a key (RFC 9449), through the proxy, judged by a certified server.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test stops at the first surprise")]
+
+mod support;
+
+use outlast::{
+    Ask, BoxFuture, By, GrantHandle, GrantSettings, Keeper, LoginOptions, LoginPrompt, LoginStep, Rejected, Server,
+    Settings, TokenType,
+};
+use outlast_daemon::Sidecar;
+use outlast_testkit::peer::OidcProvider;
+use serde_json::{Value, json};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use support::{ask, get, id, sidecar};
+
+/// Follows redirects with cookies, as a browser does; the server asks its user nothing.
+const BROWSER: &str = "import sys, http.cookiejar, urllib.request as u
+u.build_opener(u.HTTPCookieProcessor(http.cookiejar.CookieJar())).open(sys.argv[1]).read()";
+
+struct Browser;
+
+impl LoginPrompt for Browser {
+    fn show(&self, step: LoginStep) {
+        let LoginStep::Visit { address, .. } = step else { panic!("{step:?}") };
+        let started = Command::new("python3").args(["-c", BROWSER, &address]).stderr(Stdio::null()).spawn();
+        drop(started.unwrap());
+    }
+
+    fn pasted(&self) -> BoxFuture<'_, String> {
+        Box::pin(std::future::pending())
+    }
+
+    fn refuse(&self, _why: &str) {}
+}
+
+fn settings(server: &OidcProvider, client: &str) -> GrantSettings {
+    GrantSettings {
+        client_id: client.to_owned(),
+        scope: vec!["api:read".to_owned()],
+        resource: Some(format!("{}/api", server.api())),
+        upstream: Some(server.api().parse().unwrap()),
+        dpop: true,
+        ..GrantSettings::new(id("crm"), "authorization_code", Server::Issuer(server.issuer().to_owned()))
+    }
+}
+
+async fn stage(config: &[(&str, &str)]) -> Option<(OidcProvider, Keeper, GrantHandle, Sidecar)> {
+    let server = OidcProvider::start(&[&[("ACCESS_TTL", "600"), ("AUTO_LOGIN", "1")], config].concat())?;
+    let keeper = Settings::in_memory().grant(settings(&server, "dpop")).open().unwrap();
+    let handle = keeper.grant(&id("crm")).unwrap();
+    handle.login(&LoginOptions::default(), &Browser).await.unwrap();
+    let sidecar = sidecar(&keeper, Duration::from_secs(5), None).await;
+    Some((server, keeper, handle, sidecar))
+}
+
+fn counter(server: &OidcProvider, pointer: &str) -> u64 {
+    server.counters().pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+}
+
+async fn renew(handle: &GrantHandle) -> outlast::AccessToken {
+    let generation = handle.record().await.unwrap().generation;
+    let ask = Ask { rejected: Some(Rejected { generation, by: By::Person }), ..Ask::default() };
+    handle.access_token(ask).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n33_a_bound_grant_outlives_ten_renewals_through_the_proxy_while_nonces_change() {
+    let Some((server, _keeper, handle, sidecar)) = stage(&[("DPOP_REQUIRE_NONCE", "1")]).await else { return };
+    for round in 1..=10 {
+        let answer = get(&sidecar, "/crm/api/whoami").await;
+        assert_eq!(answer.status, 200, "round {round}: {answer:?}");
+        assert!(answer.body.contains("\"dpop\":true"), "{}", answer.body);
+        assert_eq!(answer.field("outlast-code"), None);
+        let posted = ask(&sidecar, "POST /crm/api/charge", &["Content-Type: application/json"], "{\"amount\":1}").await;
+        assert!((200..300).contains(&posted.status), "{posted:?}");
+        assert_eq!(renew(&handle).await.token_type(), TokenType::Dpop);
+    }
+    assert_eq!((counter(&server, "/refreshes"), counter(&server, "/reuse_detections")), (10, 0));
+    assert_eq!(counter(&server, "/charges/total").max(counter(&server, "/charges")), 10, "{}", server.counters());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n31_each_request_carries_a_proof_of_its_own_and_none_of_the_clients() {
+    let Some((server, _keeper, _handle, sidecar)) = stage(&[]).await else { return };
+    // The peer takes each proof once, and only for its own method, address and token.
+    for target in ["GET /crm/api/whoami", "GET /crm/api/whoami?a=1", "POST /crm/api/echo", "GET /crm/api/whoami"] {
+        let answer = ask(&sidecar, target, &["DPoP: forged.by.client"], "").await;
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
+    }
+    server.kill_access_tokens();
+    let answer = get(&sidecar, "/crm/api/whoami").await;
+    assert_eq!(answer.status, 200, "a bound token is renewed after a 401 as any other: {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n32_a_token_that_is_not_bound_is_discarded_and_what_is_held_stays() {
+    let Some((server, _keeper, handle, _sidecar)) = stage(&[]).await else { return };
+    let held = handle.record().await.unwrap();
+    server.fault(&json!({"kind": "patch", "on": "token", "times": 1, "set": {"token_type": "Bearer"}}));
+    let ask = Ask { rejected: Some(Rejected { generation: held.generation, by: By::Person }), ..Ask::default() };
+    let refused = handle.access_token(ask).await.unwrap_err();
+    assert!(refused.to_string().contains("not bound to the grant's key"), "{refused}");
+    let after = handle.record().await.unwrap();
+    assert_eq!((after.generation, after.tokens), (held.generation, held.tokens));
+}
