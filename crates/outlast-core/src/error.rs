@@ -108,6 +108,8 @@ codes! {
     NeedsUser = "needs-user", AskUser;
     /// The token was renewed, but this request cannot be sent twice; send it again.
     NotReplayed = "not-replayed", Retry;
+    /// The authorization server registers no client for us.
+    RegistrationRefused = "registration-refused", FixConfig;
     /// The resource refuses tokens that were just renewed; renewals stop for a while.
     RejectedAfterRenewal = "rejected-after-renewal", Wait;
     /// A request to the proxy is malformed or names something that is not there.

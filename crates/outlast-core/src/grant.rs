@@ -250,6 +250,8 @@ pub struct Registration {
     pub client_id: String,
     /// How it authenticates.
     pub client_auth: ClientAuth,
+    /// When its secret ends, where it does (RFC 7591 3.2.1).
+    pub secret_ends_at: Option<Timestamp>,
 }
 
 /// A token that a renewal replaced and that is good for a while yet.

@@ -16,6 +16,7 @@ pub mod login;
 pub mod metadata;
 pub mod provider;
 pub mod reach;
+pub mod registration;
 mod request;
 pub mod resource_metadata;
 pub mod revocation;

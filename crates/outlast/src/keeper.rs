@@ -353,6 +353,7 @@ impl Keeper {
                         Err(NotFound { code: Code::ServerUnreachable, detail })
                     })?;
                     provider.quirks = entry.quirks;
+                    provider.must_list_pkce = entry.settings.login.mcp;
                     let certified = matches!(entry.terms.client_auth, ClientAuth::TlsClient(_));
                     Ok(if certified { provider.for_certificate() } else { provider })
                 }

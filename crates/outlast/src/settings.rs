@@ -47,6 +47,9 @@ pub struct LoginSettings {
     pub subject_url: Option<String>,
     /// Where in the answer the account stands (RFC 6901); `/sub` if left out.
     pub subject_pointer: Option<String>,
+    /// Whether the server was found through its resource: then the rules of the Model Context
+    /// Protocol hold, and one that does not list S256 is refused (N45).
+    pub mcp: bool,
 }
 
 /// One grant: its name, its server, the client, and the one origin that receives its token.

@@ -5,8 +5,9 @@ use crate::context::grant_id;
 use crate::env;
 use crate::exit::Fault;
 use crate::{output, process};
-use outlast::{Code, Renewal, grant_type, metadata};
+use outlast::{Code, GrantId, GrantType, Recovery, discover_resource, grant_type, metadata};
 use outlast_daemon::config::{Config, ConfigError, NewGrant, SecretSource};
+use serde_json::json;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ const FILE_MODE: u32 = 0o600;
       --client-secret-env CRM_SECRET --upstream https://api.example.com
   outlast add ci --token-endpoint https://login.example.com/token --grant-type client_credentials \\
       --client-id ci --client-secret-file ci.secret --scope api
+  outlast add notion --resource https://mcp.example.com/mcp    everything else is found
   outlast add gcp --service-account robot.json --scope https://www.googleapis.com/auth/cloud-platform
 On a terminal, what is left out is asked for. A secret itself is never an argument.")]
 pub(crate) struct Arguments {
@@ -59,12 +61,15 @@ pub(crate) struct Arguments {
     /// A scope to ask for; may be repeated
     #[arg(long)]
     scope: Vec<String>,
-    /// The resource the tokens are for (RFC 8707)
+    /// The resource the tokens are for (RFC 8707); where no server is named, it is asked for its own
     #[arg(long, value_name = "URL")]
     resource: Option<String>,
     /// The one origin that ever receives this token
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
+    /// Print what was added as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Checks everything before anything is written.
@@ -75,8 +80,12 @@ pub(crate) fn run(arguments: Arguments) -> Done {
         let text = format!("grant {name} is in {} already; nothing was changed", path.display());
         return Err(Fault::new(Code::ConfigurationInvalid, text).mend("choose another name, or edit that file"));
     }
+    let as_json = arguments.json;
     let mut grant = described(arguments);
-    if output::can_ask() {
+    let named = [&grant.provider, &grant.issuer, &grant.token_endpoint].into_iter().any(Option::is_some);
+    if let Some(resource) = grant.resource.clone().filter(|_| !named) {
+        process::block_on(find(&resource, &mut grant))?;
+    } else if output::can_ask() && !as_json {
         ask_for_the_rest(&mut grant);
     }
     // Once without the network: what is wrong on its face needs no server to say so.
@@ -93,11 +102,60 @@ pub(crate) fn run(arguments: Arguments) -> Done {
     replace(&path, &text)?;
     let entry = config.entries().iter().find(|entry| entry.id == name);
     let row = entry.and_then(|entry| grant_type::find(&entry.grant_type));
-    let mints = row.is_some_and(|row| row.strategy().renewal == Renewal::Remint);
-    let next =
-        if mints { format!("outlast token {name}") } else { format!("outlast import {name} < token-response.json") };
-    output::data(&format!("added grant {name} to {}; next: {next}", path.display()))?;
+    let next = next_step(&name, row);
+    if as_json {
+        let told = json!({
+            "grant": name.as_str(), "configuration": path.display().to_string(), "next": next,
+            "issuer": grant.issuer, "resource": grant.resource, "scope": grant.scope, "upstream": grant.upstream,
+        });
+        output::json(&told)?;
+    } else {
+        output::data(&format!("added grant {name} to {}; next: {next}", path.display()))?;
+    }
     Ok(0)
+}
+
+fn next_step(name: &GrantId, row: Option<&dyn GrantType>) -> String {
+    let Some(strategy) = row.map(GrantType::strategy) else { return format!("outlast status {name}") };
+    match (strategy.recovery, strategy.grant_type) {
+        (Recovery::User, "refresh_token") => format!("outlast import {name} < token-response.json"),
+        (Recovery::User, _) => format!("outlast login {name}"),
+        (Recovery::Operator | Recovery::Owner, _) => format!("outlast token {name}"),
+    }
+}
+
+/// Asks the resource where its tokens come from (RFC 9728), and fills in what it and its server say.
+async fn find(resource: &str, grant: &mut NewGrant) -> Result<(), Fault> {
+    let found = discover_resource(resource, None).await;
+    let found = found.map_err(|error| Fault::new(error.code(), format!("{error}; nothing was written")))?;
+    output::talk(&format!("found the authorization server: {}", found.server.issuer));
+    if let [_, others @ ..] = found.metadata.authorization_servers.as_slice()
+        && !others.is_empty()
+    {
+        output::talk(&format!("note: the resource names others too; choose with --issuer: {}", others.join(", ")));
+    }
+    match (&grant.client_id, &found.server.registration_endpoint) {
+        (Some(_), _) => {}
+        (None, Some(_)) => output::talk("a client will be registered at the login"),
+        (None, None) => {
+            let text = format!(
+                "{} registers no clients, and no client id was given; nothing was written",
+                found.server.issuer
+            );
+            return Err(Fault::new(Code::RegistrationRefused, text)
+                .mend("register a client there by hand, then add --client-id ID"));
+        }
+    }
+    if grant.scope.is_empty() {
+        grant.scope = found.scope();
+    }
+    let origin = url::Url::parse(&found.metadata.resource).ok().map(|url| url.origin().ascii_serialization());
+    grant.upstream = grant.upstream.take().or(origin);
+    grant.dpop = found.metadata.dpop_bound_access_tokens_required;
+    grant.issuer = Some(found.server.issuer);
+    grant.resource = Some(found.metadata.resource);
+    grant.mcp = true;
+    Ok(())
 }
 
 fn described(arguments: Arguments) -> NewGrant {
@@ -117,6 +175,8 @@ fn described(arguments: Arguments) -> NewGrant {
         service_account: arguments.service_account.map(file),
         scope: arguments.scope,
         resource: arguments.resource,
+        dpop: false,
+        mcp: false,
         upstream: arguments.upstream,
     }
 }

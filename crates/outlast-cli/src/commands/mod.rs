@@ -55,6 +55,7 @@ pub(crate) fn wants_json(verb: &Verb) -> bool {
         Verb::Token(arguments) => arguments.json,
         // What this one prints is read by programs alone.
         Verb::Headers(_) => false,
-        Verb::Add(_) | Verb::Completions(_) | Verb::Run(_) | Verb::Serve(_) => false,
+        Verb::Add(arguments) => arguments.json,
+        Verb::Completions(_) | Verb::Run(_) | Verb::Serve(_) => false,
     }
 }

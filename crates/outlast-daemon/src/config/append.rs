@@ -31,6 +31,10 @@ pub struct NewGrant {
     pub service_account: Option<SecretSource>,
     /// The scope asked for.
     pub scope: Vec<String>,
+    /// Whether the server was found through its resource.
+    pub mcp: bool,
+    /// Whether tokens are to be bound to a key.
+    pub dpop: bool,
     /// RFC 8707 resource indicator.
     pub resource: Option<String>,
     /// The one origin that receives the token.
@@ -88,6 +92,8 @@ fn table(name: &str, grant: &NewGrant) -> String {
     line("scope", (!grant.scope.is_empty()).then(|| list(&grant.scope)));
     line("resource", plain(&grant.resource));
     line("upstream", plain(&grant.upstream));
+    line("dpop", grant.dpop.then(|| "true".to_owned()));
+    line("mcp", grant.mcp.then(|| "true".to_owned()));
     text
 }
 

@@ -103,6 +103,12 @@ impl<'a> Table<'a> {
         Ok(Some(Located { value: text.to_owned(), span: value.span() }))
     }
 
+    /// `true` or `false`.
+    pub(crate) fn flag(self, key: &str) -> Result<Option<bool>, ConfigError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        value.get_ref().as_bool().map(Some).ok_or_else(|| self.wrong_type(key, &value.span(), "true or false"))
+    }
+
     pub(crate) fn table(self, key: &str, name: &'a str) -> Result<Option<Table<'a>>, ConfigError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         match value.get_ref().as_table() {

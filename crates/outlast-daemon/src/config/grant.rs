@@ -5,6 +5,7 @@ use super::address;
 use super::client::{self, ClientEntry};
 use super::document::{Located, Table, shown};
 use super::habit;
+use super::login;
 use super::nearest::nearest;
 use super::option;
 use super::preset;
@@ -12,8 +13,8 @@ use super::secret_source::SecretSource;
 use http::Uri;
 use option::Told;
 use outlast::{
-    ClientAuth, ClientAuthMethod, GrantId, GrantSettings, GrantType, Options, Presentation, Provider, Secret, Server,
-    grant_type,
+    ClientAuth, ClientAuthMethod, GrantId, GrantSettings, GrantType, LoginSettings, Options, Presentation, Provider,
+    Secret, Server, grant_type,
 };
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const USUAL_OF_ENDPOINT: &str = "refresh_token";
 
 const KEYS: &[&str] =
     &["client_id", "grant_type", "issuer", "parameters", "provider", "resource", "scope", "token_endpoint", "upstream"];
+
+const ALL_KEYS: &[&[&str]] = &[KEYS, client::KEYS, habit::KEYS, login::KEYS];
 
 /// What the configuration says of a grant; its secret is named and not yet read.
 #[derive(Clone, Debug)]
@@ -55,6 +58,8 @@ pub struct GrantEntry {
     pub dpop: bool,
     /// The life of an access token where the server does not tell.
     pub token_life: Option<Duration>,
+    /// What a login needs to know.
+    pub login: LoginSettings,
     /// How requests carry the token.
     pub presentation: Presentation,
     /// Where in the file a secret stands as plain text.
@@ -90,6 +95,7 @@ impl GrantEntry {
             dpop: self.dpop,
             token_life: self.token_life,
             presentation: self.presentation.clone(),
+            login: self.login.clone(),
             ..GrantSettings::new(self.id.clone(), self.grant_type.clone(), self.server.clone())
         }
     }
@@ -100,15 +106,15 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
     let document = table.document;
     let id = GrantId::parse(name)
         .map_err(|why| document.error(&span, why, "use letters, digits, '-', '_' and '.', such as [grant.crm]"))?;
-    let named = grant_type_named(table)?.or_else(|| option::implied(table, &[KEYS, client::KEYS, habit::KEYS]));
+    let named = grant_type_named(table)?.or_else(|| option::implied(table, ALL_KEYS));
     // Before the server is looked for: a key written wrong is why it is not found.
-    table.expect_only(&option::keys(&[KEYS, client::KEYS, habit::KEYS], named))?;
+    table.expect_only(&option::keys(ALL_KEYS, named))?;
     let found = server(table, &span, named)?;
     let row = match named {
         Some(row) => row,
         None => usual(table, found.usual_grant_type)?,
     };
-    table.expect_only(&option::keys(&[KEYS, client::KEYS, habit::KEYS], Some(row)))?;
+    table.expect_only(&option::keys(ALL_KEYS, Some(row)))?;
     let client = client::read(table, row, found.with_secret)?;
     let client_id = table.text("client_id")?.map(|id| id.value);
     let resource = table.text("resource")?;
@@ -133,6 +139,7 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
         dpop: habit.dpop,
         token_life: habit.token_life,
         presentation: habit.presentation,
+        login: login::read(table, row)?,
     };
     check(&entry, row).map_err(|(why, mend)| document.error(&span, format!("{} {why}", table.name), mend))?;
     Ok(entry)

@@ -32,13 +32,11 @@ pub(super) fn read(table: Table<'_>, row: &dyn GrantType, documented: Option<Dur
 /// Whether tokens are to be bound to a key of the grant's own: a matter of grants that ask an
 /// authorization server.
 fn dpop(table: Table<'_>, row: &dyn GrantType) -> Result<bool, ConfigError> {
-    let Some(value) = table.get("dpop") else { return Ok(false) };
-    let Some(wanted) = value.get_ref().as_bool() else {
-        return Err(table.wrong_type("dpop", &value.span(), "true or false"));
-    };
+    let wanted = table.flag("dpop")?.unwrap_or(false);
     if wanted && !row.has_server() {
+        let span = table.get("dpop").map_or(0..0, toml::Spanned::span);
         let detail = format!("{} has `dpop`, and no authorization server to bind tokens", table.name);
-        return Err(table.document.error(&value.span(), detail, "remove the line"));
+        return Err(table.document.error(&span, detail, "remove the line"));
     }
     Ok(wanted)
 }

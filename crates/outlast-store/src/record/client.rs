@@ -1,9 +1,9 @@
 //! The stored form of a client that was registered for a grant.
 
-use super::StoredSecret;
-use outlast_core::Secret;
+use super::{Millis, StoredSecret};
 use outlast_core::grant::{ClientAuth, Registration};
 use outlast_core::wire::SigningKey;
+use outlast_core::{Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -11,6 +11,8 @@ pub(super) struct StoredRegistration {
     authorization_server: String,
     client_auth: StoredClientAuth,
     client_id: String,
+    #[serde(default)]
+    secret_ends_at: Option<Millis>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -25,11 +27,12 @@ enum StoredClientAuth {
 
 impl From<&Registration> for StoredRegistration {
     fn from(registration: &Registration) -> Self {
-        let Registration { authorization_server, client_id, client_auth } = registration;
+        let Registration { authorization_server, client_id, client_auth, secret_ends_at } = registration;
         Self {
             authorization_server: authorization_server.clone(),
             client_auth: client_auth.into(),
             client_id: client_id.clone(),
+            secret_ends_at: secret_ends_at.map(Millis::from),
         }
     }
 }
@@ -40,6 +43,7 @@ impl From<StoredRegistration> for Registration {
             authorization_server: stored.authorization_server,
             client_id: stored.client_id,
             client_auth: stored.client_auth.into(),
+            secret_ends_at: stored.secret_ends_at.map(Timestamp::from),
         }
     }
 }

@@ -103,6 +103,7 @@ pub fn all_kinds() -> Vec<Grant> {
             authorization_server: "https://as.example".to_owned(),
             client_id: "registered".to_owned(),
             client_auth,
+            secret_ends_at: Some(at),
         }),
         ..grant("crm", 1)
     }));

@@ -7,7 +7,7 @@ use super::take_over::{Consent, TakenOver, server, stored};
 use super::{LoggedIn, LoginError, LoginOptions, LoginPrompt, LoginStep, LoginWay};
 use crate::handle::GrantHandle;
 use crate::keeper::NotFound;
-use outlast_core::classify::EndpointKind;
+use outlast_core::classify::{EndpointKind, Verdict};
 use outlast_core::outcome::describe;
 use outlast_core::wire::{Answer, Provider, TokenRequest};
 use outlast_core::{Code, Grant, Secret, Terms, Timestamp};
@@ -50,7 +50,7 @@ impl GrantHandle {
         prompt: &dyn LoginPrompt,
     ) -> Result<LoggedIn, LoginError> {
         let provider = self.keeper.provider(&self.entry).await.map_err(|missing| server(&self.entry, missing))?;
-        let held = stored(self.keeper.parts(), &self.entry).await?;
+        let held = self.with_client(provider, stored(self.keeper.parts(), &self.entry).await?).await?;
         let terms = self.entry.terms.as_registered(&held);
         let redirect = Redirect::read(self.settings().login.redirect_uri.as_deref());
         let redirect = redirect.map_err(|why| self.unavailable(why))?;
@@ -89,6 +89,10 @@ impl GrantHandle {
         };
         match self.keeper.take_over(&self.entry, consent).await? {
             TakenOver::LoggedIn(brought) => Ok(brought),
+            TakenOver::Refused(Verdict::ClientMisconfigured, evidence) => {
+                self.forget_client(&held).await;
+                Err(LoginError::of_refusal(&self.entry, &Verdict::ClientMisconfigured, &evidence))
+            }
             TakenOver::Refused(verdict, evidence) => Err(LoginError::of_refusal(&self.entry, &verdict, &evidence)),
             TakenOver::Unanswered(missing) => Err(server(&self.entry, missing)),
         }

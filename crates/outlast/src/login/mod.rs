@@ -4,6 +4,7 @@ mod code;
 mod error;
 mod loopback;
 mod redirect;
+mod register;
 mod subject;
 mod take_over;
 

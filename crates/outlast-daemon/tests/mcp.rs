@@ -1,0 +1,140 @@
+//! A remote MCP server from its address alone: found, registered at, signed in to, called through the
+//! proxy; against a certified authorization server.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test stops at the first surprise")]
+
+mod support;
+
+use outlast::{
+    Ask, BoxFuture, By, Code, GrantSettings, LoginOptions, LoginPrompt, LoginStep, Rejected, Server, Settings,
+    discover_resource,
+};
+use outlast_testkit::peer::OidcProvider;
+use serde_json::{Value, json};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use support::{Upstream, ask, get, id, import_plain, plain, sidecar};
+
+/// Follows redirects with cookies, as a browser does; the server asks its user nothing.
+const BROWSER: &str = "import sys, http.cookiejar, urllib.request as u
+u.build_opener(u.HTTPCookieProcessor(http.cookiejar.CookieJar())).open(sys.argv[1]).read()";
+
+struct Browser;
+
+impl LoginPrompt for Browser {
+    fn show(&self, step: LoginStep) {
+        let LoginStep::Visit { address, .. } = step else { panic!("{step:?}") };
+        drop(Command::new("python3").args(["-c", BROWSER, &address]).stderr(Stdio::null()).spawn().unwrap());
+    }
+
+    fn pasted(&self) -> BoxFuture<'_, String> {
+        Box::pin(std::future::pending())
+    }
+
+    fn refuse(&self, _why: &str) {}
+}
+
+/// The grant that `outlast add --resource` writes.
+async fn discovered(server: &OidcProvider) -> GrantSettings {
+    let found = discover_resource(&format!("{}/mcp", server.api()), None).await.unwrap();
+    let mut settings = GrantSettings {
+        scope: vec!["api:read".to_owned()],
+        resource: Some(found.metadata.resource.clone()),
+        upstream: Some(server.api().parse().unwrap()),
+        ..GrantSettings::new(id("mcp"), "authorization_code", Server::Issuer(found.server.issuer.clone()))
+    };
+    settings.login.mcp = true;
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n43_n48_n51_an_mcp_server_is_found_registered_at_and_called_through_the_proxy() {
+    let Some(server) = OidcProvider::start(&[("ACCESS_TTL", "600"), ("AUTO_LOGIN", "1")]) else { return };
+    let keeper = Settings::in_memory().grant(discovered(&server).await).open().unwrap();
+    let handle = keeper.grant(&id("mcp")).unwrap();
+    handle.login(&LoginOptions::default(), &Browser).await.unwrap();
+    let client = handle.record().await.unwrap().registration.expect("a client was registered");
+    assert_eq!(client.authorization_server, server.issuer(), "and belongs to its issuer");
+
+    let sidecar = sidecar(&keeper, Duration::from_secs(5), None).await;
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo", "arguments": {"text": "hello"}}});
+    let call = async || {
+        let fields = ["Content-Type: application/json", "Accept: application/json, text/event-stream"];
+        ask(&sidecar, "POST /mcp/mcp", &fields, &call.to_string()).await
+    };
+    let answer = call().await;
+    assert!(answer.status == 200 && answer.body.contains("hello"), "{answer:?}");
+    server.kill_access_tokens();
+    let answer = call().await;
+    assert!(answer.status == 200 && answer.body.contains("hello"), "after a 401: {answer:?}");
+
+    // A second login uses the same client.
+    handle.login(&LoginOptions::default(), &Browser).await.unwrap();
+    assert_eq!(handle.record().await.unwrap().registration, Some(client));
+    let registered = server.counters().pointer("/endpoints/registration").and_then(Value::as_u64);
+    assert_eq!(registered, Some(1), "{}", server.counters());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n48_a_client_of_one_server_is_never_used_at_another() {
+    let start = || OidcProvider::start(&[("AUTO_LOGIN", "1")]);
+    let (Some(old), Some(new)) = (start(), start()) else { return };
+    let home = tempfile::tempdir().unwrap();
+    let first = Settings::new(home.path().join("state")).grant(discovered(&old).await).open().unwrap();
+    first.grant(&id("mcp")).unwrap().login(&LoginOptions::default(), &Browser).await.unwrap();
+    let before = first.grant(&id("mcp")).unwrap().record().await.unwrap().registration.unwrap();
+    drop(first);
+    let moved = Settings::new(home.path().join("state")).grant(discovered(&new).await).open().unwrap();
+    let handle = moved.grant(&id("mcp")).unwrap();
+    let refused = handle.access_token(Ask::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::AuthorizationServerChanged);
+    handle.login(&LoginOptions::default(), &Browser).await.unwrap();
+    let after = handle.record().await.unwrap();
+    let client = after.registration.unwrap();
+    assert_eq!(client.authorization_server, new.issuer());
+    assert_ne!(client.client_id, before.client_id);
+    let ask = Ask { rejected: Some(Rejected { generation: after.generation, by: By::Person }), ..Ask::default() };
+    assert!(handle.access_token(ask).await.is_ok(), "it is renewed with the new client");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n51_a_server_that_registers_nobody_is_told_with_what_to_do() {
+    let Some(server) = OidcProvider::start(&[("AUTO_LOGIN", "1")]) else { return };
+    let keeper = Settings::in_memory().grant(discovered(&server).await).open().unwrap();
+    let body = json!({"error": "invalid_client_metadata", "error_description": "no \u{1b}[2Jstrangers"}).to_string();
+    server.fault(&json!({"kind": "status", "on": "registration", "times": -1, "status": 403, "body": body}));
+    let error = keeper.grant(&id("mcp")).unwrap().login(&LoginOptions::default(), &Browser).await.unwrap_err();
+    assert_eq!(error.code(), Code::RegistrationRefused, "{error}");
+    assert!(error.to_string().contains("set client_id") && !error.to_string().contains('\u{1b}'), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n44_a_token_leaves_for_the_one_origin_of_its_grant_and_no_other() {
+    let mut upstreams = Vec::new();
+    for _ in 0..10 {
+        upstreams.push(Upstream::start(|_| async { plain(200, "fine") }).await);
+    }
+    let origins: Vec<String> = upstreams.iter().map(Upstream::origin).collect();
+    let names: Vec<String> = (0..10).map(|number| format!("g{number}")).collect();
+    let grants: Vec<(&str, Option<&str>)> =
+        names.iter().zip(&origins).map(|(name, origin)| (name.as_str(), Some(origin.as_str()))).collect();
+    let keeper = support::keeper(&grants).await;
+    for name in &names {
+        import_plain(&keeper, name, &format!("CANARY-{name}-token")).await;
+    }
+    let sidecar = sidecar(&keeper, Duration::ZERO, None).await;
+    for name in &names {
+        for origin in &origins {
+            let host = origin.trim_start_matches("http://");
+            assert_eq!(get(&sidecar, &format!("/{name}/api?to={origin}")).await.status, 200);
+            // However another origin is named, none but the grant's own is ever dialled.
+            let _ = ask(&sidecar, &format!("GET /{name}//{host}/api"), &[], "").await;
+            let _ = ask(&sidecar, &format!("GET /{name}/api"), &[&format!("X-Forwarded-Host: {host}")], "").await;
+        }
+    }
+    for (number, upstream) in upstreams.iter().enumerate() {
+        let seen = upstream.seen();
+        assert!(seen.len() >= 20, "{}", seen.len());
+        let own = format!("Bearer CANARY-g{number}-token");
+        assert!(seen.iter().all(|request| request.all("authorization") == [own.as_str()]), "origin {number}");
+    }
+}
