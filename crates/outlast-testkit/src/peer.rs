@@ -102,6 +102,11 @@ impl OidcProvider {
         self.post("/faults", rule)
     }
 
+    /// Any other call of the admin side, for instance `/device/approve`.
+    pub fn admin_post(&self, path: &str, content: &Value) -> Value {
+        self.post(path, content)
+    }
+
     /// Revokes every access token; refresh tokens stay good. Tells how many died.
     pub fn kill_access_tokens(&self) -> u64 {
         self.post("/kill-access-tokens", &json!({}))["killed"].as_u64().expect("the peer tells how many it killed")

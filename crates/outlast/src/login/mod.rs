@@ -1,6 +1,7 @@
 //! Getting a person's consent: what a login is asked for, what it shows, and what it comes to.
 
 mod code;
+mod device;
 mod error;
 mod loopback;
 mod redirect;
@@ -22,7 +23,7 @@ impl GrantHandle {
     pub async fn login(&self, options: &LoginOptions, prompt: &dyn LoginPrompt) -> Result<LoggedIn, LoginError> {
         match self.login_way(options)? {
             way @ (LoginWay::Browser | LoginWay::Paste) => self.login_by_code(way, options, prompt).await,
-            LoginWay::Device => Err(self.unavailable("signing in with a device code is not built yet")),
+            LoginWay::Device => self.login_by_device(options, prompt).await,
         }
     }
 
