@@ -72,6 +72,8 @@ codes! {
     CapabilityRefused = "capability-refused", FixConfig;
     /// The authorization server refuses the client: its id, secret or a parameter.
     ClientMisconfigured = "client-misconfigured", FixConfig;
+    /// The command of the tool that owns the grant failed, or printed no token.
+    CommandFailed = "command-failed", AskUser;
     /// The configuration file cannot be read or has a mistake.
     ConfigurationInvalid = "configuration-invalid", FixConfig;
     /// A renewal failed and the next may not be tried yet.

@@ -6,6 +6,11 @@ use crate::wire::{Answer, Fault, Reply, TokenResponse};
 /// What a token request came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// A command that was to bring it failed, or printed nothing that can be used.
+    CommandFailed {
+        /// In words without secrets.
+        detail: String,
+    },
     /// It may have been carried out, and no answer says so: the refresh token may be spent.
     InDoubt {
         /// In words without secrets.

@@ -44,6 +44,7 @@ pub fn begin(grant: &Grant, terms: &Terms, ask: Ask, now: Timestamp) -> Grant {
 #[must_use]
 pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timestamp) -> Grant {
     match outcome {
+        Outcome::CommandFailed { detail } => passing(grant, None, Code::CommandFailed, detail, now),
         Outcome::InDoubt { detail } => in_doubt(grant, strategy, detail, now),
         Outcome::Refused(verdict, evidence) => {
             let found = format!("{}: {}", evidence.place, evidence.found);

@@ -1,5 +1,6 @@
 //! The row each grant type states about itself, and the port that writes its requests.
 
+use crate::clock::Timestamp;
 use crate::grant::{Grant, Terms};
 use crate::options::GrantOption;
 use crate::secret::Secret;
@@ -127,6 +128,13 @@ pub trait GrantType: Send + Sync {
     /// The token set in a reply or in a command's output; nothing if it holds none that may be used.
     fn read(&self, reply: &Reply, _terms: &Terms) -> Option<TokenResponse> {
         read_token_response(reply)
+    }
+    /// The token set in what its command printed ([`Redemption::Run`]).
+    ///
+    /// # Errors
+    /// In words without secrets, if it printed none that may be used.
+    fn read_output(&self, _output: &Secret, _terms: &Terms, _now: Timestamp) -> Result<TokenResponse, String> {
+        Err("this grant type reads no command".to_owned())
     }
     /// How the token that a renewal replaced is put out of use once its overlap has passed; nothing
     /// if it ends by itself.

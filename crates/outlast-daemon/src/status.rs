@@ -169,11 +169,12 @@ fn cooling_down(grant: &Grant, until: Timestamp, now: Timestamp) -> Seen {
     let left = now.until(until).as_secs();
     let what_to_do = match code.advice() {
         outlast::Advice::FixConfig => format!("mend the configuration of [grant.{}], then try again", grant.id),
-        outlast::Advice::AskUser
-        | outlast::Advice::Decide
-        | outlast::Advice::ReportBug
-        | outlast::Advice::Retry
-        | outlast::Advice::Wait => format!("wait: the next renewal is tried in {left} s, the held token is kept"),
+        outlast::Advice::AskUser => {
+            "sign in again with the tool that owns this grant; its command is run again by itself".to_owned()
+        }
+        outlast::Advice::Decide | outlast::Advice::ReportBug | outlast::Advice::Retry | outlast::Advice::Wait => {
+            format!("wait: the next renewal is tried in {left} s, the held token is kept")
+        }
     };
     Seen {
         standing: "cooling-down",

@@ -14,6 +14,7 @@ pub mod grant_type;
 pub mod introspection;
 pub mod login;
 pub mod metadata;
+pub mod moment;
 pub mod provider;
 pub mod reach;
 pub mod registration;
@@ -21,6 +22,7 @@ mod request;
 pub mod resource_metadata;
 pub mod revocation;
 mod server_clock;
+mod tool_output;
 
 pub use address::AddressError;
 pub use client_authentication::ClientAuthMethod;

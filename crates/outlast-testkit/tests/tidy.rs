@@ -68,8 +68,10 @@ const EXPOSING: &[(&str, &str)] = &[
     ("crates/outlast-oauth/src/login/authorization.rs", "writes state and nonce into an authorization request"),
     ("crates/outlast-oauth/src/login/random.rs", "makes the challenge of a verifier"),
     ("crates/outlast-oauth/src/request.rs", "writes the form"),
+    ("crates/outlast-oauth/src/tool_output.rs", "reads the token that a command printed"),
     ("crates/outlast-store/src/key/passphrase.rs", "derives the sealing key"),
     ("crates/outlast-store/src/record.rs", "writes the record that is sealed"),
+    ("crates/outlast/src/command.rs", "tells a command by standard input; takes secrets out of what it says"),
     ("crates/outlast/src/published.rs", "sets the proof of a bound token"),
     ("crates/outlast/src/presentation.rs", "sets the field that carries the token"),
 ];

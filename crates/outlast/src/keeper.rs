@@ -322,7 +322,7 @@ impl Keeper {
         let subject_token = subject.map(AccessToken::secret);
         let renewing = Renewing { grant: intent, terms: &terms, provider, subject_token };
         match entry.grant_type.renewal(&renewing) {
-            Ok(redemption) => redeem::carry_out(&self.0.parts, entry, lease, redemption, provider).await,
+            Ok(redemption) => redeem::carry_out(&self.0.parts, entry, intent, lease, redemption, provider).await,
             // Plan asks for no renewal that cannot be written; a row that says otherwise is ours to mend.
             Err(Unrenewable::NoRefreshToken) => redeem::unwritable("no renewal can be written for this grant"),
             Err(Unrenewable::Misconfigured(why)) => redeem::unwritable(why),

@@ -26,6 +26,7 @@
 //! # Ok(()) }
 //! ```
 
+mod command;
 mod discovery;
 mod flight;
 mod handle;

@@ -1,12 +1,13 @@
 //! Carries out what a grant type wrote, one attempt each: the only place where a renewal meets the
 //! world. Asks for the lease.
 
+use crate::command;
 use crate::keeper::{Entry, Parts};
 use outlast_core::classify::{Evidence, Verdict};
 use outlast_core::outcome::judge;
 use outlast_core::strategy::Redemption;
 use outlast_core::token::TokenType;
-use outlast_core::{Lease, Outcome, Provider, Reply, Secret, TokenResponse};
+use outlast_core::{Grant, Lease, Outcome, Provider, Reply, Secret, Timestamp, TokenResponse};
 use outlast_oauth::assertion;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub(crate) async fn carry_out(
     parts: &Parts,
     entry: &Entry,
+    held: &Grant,
     lease: &Lease,
     redemption: Redemption,
     provider: &Provider,
@@ -32,7 +34,7 @@ pub(crate) async fn carry_out(
             Ok(signed) => Outcome::Renewed(signed_token(&signed, assertion.life)),
             Err(error) => unwritable(&error.to_string()),
         },
-        Redemption::Run { .. } => unwritable("no renewal can be written for this grant"),
+        Redemption::Run { command, input } => run(parts, entry, held, &command, input.as_ref()).await,
     }
 }
 
@@ -51,6 +53,25 @@ pub(crate) fn bound(entry: &Entry, outcome: Outcome) -> Outcome {
         ),
         other => other,
     }
+}
+
+/// Runs a command under the lease, so that whichever process comes second finds what it brought.
+async fn run(parts: &Parts, entry: &Entry, held: &Grant, command: &[String], input: Option<&Secret>) -> Outcome {
+    let secrets: Vec<Secret> = held.tokens.iter().map(|tokens| tokens.access.clone()).collect();
+    let printed = command::run(command, input, &secrets).await;
+    let now = parts.clock.now();
+    match printed.and_then(|output| entry.grant_type.read_output(&output, &entry.terms, now)) {
+        Ok(response) => bound(entry, Outcome::Renewed(not_younger(held, response, entry.terms.token_life, now))),
+        Err(detail) => Outcome::CommandFailed { detail },
+    }
+}
+
+/// With the configured life where nothing else tells; but a tool that prints the token we have
+/// has not made it younger.
+fn not_younger(held: &Grant, response: TokenResponse, life: Option<Duration>, now: Timestamp) -> TokenResponse {
+    let same = held.tokens.as_ref().filter(|tokens| tokens.access == response.access);
+    let left = same.and_then(|tokens| tokens.expires_at).map(|end| now.until(end)).filter(|left| !left.is_zero());
+    TokenResponse { expires_in: response.expires_in.or(left).or(life), ..response }
 }
 
 /// The token set in a reply, as the grant type reads it.

@@ -44,7 +44,11 @@ impl Keeper {
 pub(crate) fn refuses_subject(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Refused(Verdict::GrantDead | Verdict::AccessTokenExpired | Verdict::AccessTokenInvalid, _) => true,
-        Outcome::Refused(..) | Outcome::InDoubt { .. } | Outcome::Renewed(_) | Outcome::Unsent(_) => false,
+        Outcome::CommandFailed { .. }
+        | Outcome::Refused(..)
+        | Outcome::InDoubt { .. }
+        | Outcome::Renewed(_)
+        | Outcome::Unsent(_) => false,
     }
 }
 

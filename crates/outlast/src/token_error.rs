@@ -125,13 +125,13 @@ impl fmt::Display for TokenError {
                 if let Some(trouble) = trouble {
                     write!(f, " ({})", trouble.detail)?;
                 }
-                let mistake = self.code().advice() == Advice::FixConfig;
                 f.write_str("; the held credential is kept. ")?;
-                f.write_str(if mistake {
-                    "Stop until the configuration is mended; do not use another credential"
-                } else {
-                    "Wait and try again; do not use another credential"
-                })
+                f.write_str(match self.code().advice() {
+                    Advice::AskUser => "Its owner has to sign in with the tool that prints it. Stop or wait for that",
+                    Advice::FixConfig => "Stop until the configuration is mended",
+                    Advice::Decide | Advice::ReportBug | Advice::Retry | Advice::Wait => "Wait and try again",
+                })?;
+                f.write_str("; do not use another credential")
             }
             Self::GrantUnknown { grant } => write!(f, "no grant named {grant:?} is configured; see: outlast status"),
             Self::Internal { detail } => write!(f, "{detail}; the held credentials are kept. Stop and report it"),
@@ -194,7 +194,13 @@ mod tests {
 
     #[test]
     fn r24_every_text_says_not_to_use_another_credential() {
-        for code in [Code::ClientMisconfigured, Code::InDoubt, Code::ServerMisbehaved, Code::ServerUnreachable] {
+        for code in [
+            Code::ClientMisconfigured,
+            Code::CommandFailed,
+            Code::InDoubt,
+            Code::ServerMisbehaved,
+            Code::ServerUnreachable,
+        ] {
             assert!(text(code).ends_with("do not use another credential"), "{code}");
         }
     }

@@ -3,6 +3,7 @@
 
 mod authorization_code;
 mod client_credentials;
+mod delegate;
 mod device_code;
 mod github_app;
 mod jwt_bearer;
@@ -17,6 +18,7 @@ use outlast_core::GrantType;
 pub static TABLE: &[&dyn GrantType] = &[
     &authorization_code::AuthorizationCode,
     &client_credentials::ClientCredentials,
+    &delegate::Delegate,
     &device_code::DeviceCode,
     &github_app::GithubApp,
     &jwt_bearer::JwtBearer,

@@ -63,6 +63,7 @@ impl Keeper {
         let response = match redeem::bound(entry, outcome) {
             Outcome::Renewed(response) => response,
             Outcome::Refused(verdict, evidence) => return Ok(TakenOver::Refused(verdict, evidence)),
+            Outcome::CommandFailed { detail } => return Ok(unanswered(Code::CommandFailed, detail)),
             Outcome::InDoubt { detail } => return Ok(unanswered(Code::ServerMisbehaved, detail)),
             Outcome::Unsent(fault @ Fault::Insecure) => {
                 return Ok(unanswered(Code::InsecureAddress, describe(fault).to_owned()));
