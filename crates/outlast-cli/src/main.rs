@@ -11,6 +11,7 @@ mod explain;
 mod hot_path;
 mod local_sidecar;
 mod output;
+mod owned_file;
 mod private_folder;
 mod process;
 mod token_set_file;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 
 use crate::exit::Fault;
+use crate::owned_file::{self, OwnedEntry};
 
 /// Largest text that is read, in bytes; token responses are a few kilobytes.
 pub(crate) const IMPORT_BYTES_MAX: usize = 1024 * 1024;
@@ -34,8 +35,14 @@ pub(crate) fn read_response(bytes: &[u8], now: Timestamp) -> Result<Found, Fault
 
 /// Reads a file of the form `{"service": {"access_token", "refresh_token", "expires_in",
 /// "saved_at"}}`; a file with one service needs no `service`, and neither does a bare entry.
-pub(crate) fn read_file(bytes: &[u8], service: Option<&str>, now: Timestamp) -> Result<Found, Fault> {
+/// What another tool goes on using is read only with `take_over`.
+pub(crate) fn read_file(bytes: &[u8], service: Option<&str>, take_over: bool, now: Timestamp) -> Result<Found, Fault> {
     let members = object(plain_text(bytes)?)?;
+    match owned_file::find(&members) {
+        Some(owned) if take_over => return entry(&owned.entry, now),
+        Some(owned) => return Err(still_owned(&owned)),
+        None => {}
+    }
     let services: Vec<(&String, &Map<String, Value>)> =
         members.iter().filter_map(|(name, value)| value.as_object().map(|entry| (name, entry))).collect();
     let bare = ["access_token", "refresh_token"].iter().any(|name| members.get(*name).is_some_and(Value::is_string));
@@ -172,6 +179,19 @@ fn is_error_byte(byte: u8) -> bool {
     (0x20..=0x7e).contains(&byte) && byte != b'"' && byte != b'\\'
 }
 
+fn still_owned(owned: &OwnedEntry) -> Fault {
+    let OwnedEntry { tool, token_pointer, .. } = owned;
+    let text = format!(
+        "the file belongs to {tool}, which spends this refresh token itself: whoever of the two comes second ends the \
+         grant of both; nothing was changed"
+    );
+    Fault::new(Code::ImportInvalid, text).mend(format!(
+        "leave it with {tool} and read the access token alone: grant_type = \"delegate\", command = [\"cat\", \
+         \"FILE\"], format = \"json\", token_pointer = \"{token_pointer}\"; or ask the person whose grant it is \
+         whether {tool} is to be signed out here for good, and only then import with --take-over"
+    ))
+}
+
 fn invalid(text: impl Into<String>) -> Fault {
     Fault::new(Code::ImportInvalid, format!("{}; nothing was changed", text.into()))
         .mend("hand in the token endpoint's JSON answer, or a file of the form {\"service\": {\"access_token\": …}}")
@@ -184,7 +204,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     fn file(text: &str, service: Option<&str>) -> Result<Found, Fault> {
-        read_file(text.as_bytes(), service, NOW)
+        read_file(text.as_bytes(), service, false, NOW)
     }
 
     fn end_of(entry: &str) -> Option<Timestamp> {

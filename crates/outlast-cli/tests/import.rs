@@ -117,3 +117,36 @@ fn a_second_import_is_the_next_generation_and_revives_a_dead_grant() {
     assert!(bed.generation("crm") > before);
     assert_eq!(bed.run(&["token", "crm"]).code, 0);
 }
+
+#[test]
+fn r21_the_file_of_a_tool_that_rotates_its_refresh_token_is_taken_over_only_when_told_so() {
+    let bed = Bed::new();
+    let files = [
+        (
+            "Claude Code",
+            "/claudeAiOauth/accessToken",
+            r#"{"claudeAiOauth":{"accessToken":"CANARY-a","refreshToken":"CANARY-r","expiresAt":4102444800000,"scopes":["x"]}}"#,
+        ),
+        (
+            "Codex",
+            "/tokens/access_token",
+            r#"{"OPENAI_API_KEY":null,"tokens":{"id_token":"i","access_token":"CANARY-a","refresh_token":"CANARY-r"},"last_refresh":"2026-01-01T00:00:00Z"}"#,
+        ),
+    ];
+    let path = bed.home().join("auth.json");
+    let name = path.to_str().unwrap();
+    for (tool, pointer, text) in files {
+        std::fs::write(&path, text).unwrap();
+        let before = bed.run(&["token", "crm"]).stdout;
+        let told = bed.run(&["import", "crm", "--from", name]);
+        told.assert_failed(78, "import-invalid");
+        for wanted in [tool, pointer, "delegate", "--take-over", "nothing was changed"] {
+            assert!(told.stderr.contains(wanted), "{wanted}: {told:?}");
+        }
+        assert!(!told.stderr.contains("CANARY"), "{told:?}");
+        assert_eq!(bed.run(&["token", "crm"]).stdout, before);
+        let told = bed.run(&["import", "crm", "--from", name, "--take-over"]);
+        assert_eq!(told.code, 0, "{told:?}");
+        assert_eq!(bed.run(&["token", "crm"]).stdout, "CANARY-a\n");
+    }
+}

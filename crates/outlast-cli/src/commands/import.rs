@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// Which token set of the file; not needed if it has only one
     #[arg(long, value_name = "NAME", requires = "from")]
     service: Option<String>,
+    /// Take the refresh token from the tool that still uses it; that tool is signed out by it
+    #[arg(long, requires = "from")]
+    take_over: bool,
     /// Print what was imported as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -38,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     let context = Context::load()?;
     let handle = context.grant(&arguments.name)?;
     let found = match &arguments.from {
-        Some(path) => read_file(&bytes_of_file(path)?, arguments.service.as_deref(), now())?,
+        Some(path) => read_file(&bytes_of_file(path)?, arguments.service.as_deref(), arguments.take_over, now())?,
         None => read_response(&bytes_of_stdin()?, now())?,
     };
     if found.tokens.token_type == TokenType::Dpop {
