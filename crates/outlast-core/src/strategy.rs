@@ -136,6 +136,10 @@ pub trait GrantType: Send + Sync {
     fn read_output(&self, _output: &Secret, _terms: &Terms, _now: Timestamp) -> Result<TokenResponse, String> {
         Err("this grant type reads no command".to_owned())
     }
+    /// Whether the configuration holds another token than this grant, so that this one is not served.
+    fn is_outdated(&self, _held: &Grant, _terms: &Terms) -> bool {
+        false
+    }
     /// How the token that a renewal replaced is put out of use once its overlap has passed; nothing
     /// if it ends by itself.
     fn retirement(&self, _renewing: &Renewing<'_>, _retired: &Secret) -> Option<Redemption> {

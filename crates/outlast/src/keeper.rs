@@ -195,6 +195,8 @@ impl Keeper {
     pub(crate) async fn load(&self, entry: &Entry) -> Result<Grant, TokenError> {
         let stored = self.0.parts.store.load(&entry.terms.id).await?;
         let grant = stored.unwrap_or_else(|| Grant::empty(&entry.terms)).under(&entry.terms);
+        let outdated = entry.grant_type.is_outdated(&grant, &entry.terms);
+        let grant = if outdated { Grant { tokens: None, ..grant } } else { grant };
         if grant.authorization_server == entry.terms.authorization_server {
             return Ok(grant);
         }

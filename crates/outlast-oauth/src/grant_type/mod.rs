@@ -1,6 +1,7 @@
 //! THE STRATEGY TABLE: every grant type, and how each is renewed. A new one is a file here and a
 //! line in [`TABLE`].
 
+mod api_key;
 mod authorization_code;
 mod client_credentials;
 mod delegate;
@@ -16,6 +17,7 @@ use outlast_core::GrantType;
 
 /// The grant types, sorted by name.
 pub static TABLE: &[&dyn GrantType] = &[
+    &api_key::ApiKey,
     &authorization_code::AuthorizationCode,
     &client_credentials::ClientCredentials,
     &delegate::Delegate,
