@@ -15,7 +15,7 @@ pub(crate) struct Cli {
 const EXAMPLE: &str = "Examples:
   outlast demo                                   see the whole story in about a minute
   outlast add crm --issuer https://login.example.com --client-id agent
-  outlast import crm < token-response.json       hand in a token set
+  outlast login crm                              sign in, in a browser or on another device
   outlast run --grant crm -- python3 agent.py    run an agent that outlives its tokens
 
 Exit codes: 0 fine, 65 a person decides, 69 no sidecar, 70 our bug, 75 try again or wait,
@@ -38,6 +38,8 @@ pub(crate) enum Verb {
     Headers(commands::headers::Arguments),
     /// Take over a token set from standard input or another tool's file
     Import(commands::import::Arguments),
+    /// Sign in: obtain or renew a person's consent, in a browser or on another device
+    Login(commands::login::Arguments),
     /// Revoke a grant's tokens at the server, then forget them
     Logout(commands::logout::Arguments),
     /// List the authorization servers that are known by name, or tell one in full

@@ -3,7 +3,9 @@
 use crate::env::{self, Places};
 use crate::exit::Fault;
 use outlast::{Code, GrantHandle, GrantId, GrantSettings, Keeper, Settings};
-use outlast_daemon::config::{Config, ConfigError, GrantEntry};
+use outlast_daemon::config::{Config, ConfigError, GrantEntry, SecretSource};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 /// The places and what is configured there; nothing is opened yet.
 #[derive(Debug)]
@@ -19,6 +21,16 @@ impl Context {
     pub(crate) fn load() -> Result<Self, Fault> {
         let places = env::places()?;
         let config = Config::load(&places.config)?;
+        Ok(Self { places, config })
+    }
+
+    /// The same where there may be no configuration yet.
+    pub(crate) fn load_or_empty() -> Result<Self, Fault> {
+        let places = env::places()?;
+        if places.config.exists() {
+            return Self::load();
+        }
+        let config = Config::parse("", &places.config)?;
         Ok(Self { places, config })
     }
 
@@ -66,6 +78,27 @@ impl Context {
             (resolved, _) => Ok(resolved?),
         };
         names.iter().map(resolve).collect()
+    }
+
+    /// The variables that the configuration takes secrets from, those of grants that are not used now
+    /// as well: no child of ours gets them.
+    pub(crate) fn secret_variables(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for entry in self.config.entries() {
+            for source in entry.secret_sources() {
+                if let SecretSource::Environment(name) = source {
+                    names.insert(name.clone());
+                }
+            }
+        }
+        // Where the passphrase of the store comes from is seen by what is asked for.
+        let asked = RefCell::new(BTreeSet::new());
+        let _ = self.config.key_source(&|name| {
+            asked.borrow_mut().insert(name.to_owned());
+            env::text(name)
+        });
+        names.extend(asked.into_inner().into_iter().filter(|name| name != "HOME"));
+        names
     }
 
     /// What is configured for a grant of that name.

@@ -78,9 +78,7 @@ pub(crate) fn what_to_do(code: Code) -> &'static str {
         return "start the sidecar with: outlast serve";
     }
     match code.advice() {
-        Advice::AskUser => {
-            "stop, and ask the person who owns the grant to sign in again; then hand in the new token set with: outlast import"
-        }
+        Advice::AskUser => "stop, and ask the person who owns the grant to sign in again with: outlast login NAME",
         Advice::Decide => "stop: a person has to decide",
         Advice::FixConfig => "stop, and have the configuration or the machine mended; outlast doctor names each fault",
         Advice::ReportBug => "stop, and report it with the text above; the held credentials are kept",

@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod hot_path;
 mod local_sidecar;
+mod login;
 mod output;
 mod owned_file;
 mod private_folder;

@@ -2,7 +2,8 @@
 
 use crate::exit::Fault;
 use comfy_table::{ContentArrangement, Table, presets};
-use outlast::Code;
+use outlast::{Code, Secret};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::io::{self, IsTerminal, Write};
 
 /// What a cell of a table says where there is nothing to say.
@@ -39,6 +40,27 @@ pub(crate) fn ask(question: &str) -> Option<String> {
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer).ok()?;
     (read > 0).then(|| answer.trim().to_owned())
+}
+
+/// Asks for a secret on the terminal, which shows nothing of what is typed; nothing at the end of
+/// input, or for an empty answer.
+pub(crate) fn ask_secret(question: &str) -> Option<Secret> {
+    let stdin = io::stdin();
+    let usual = tcgetattr(&stdin).ok()?;
+    let mut silent = usual.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&stdin, OptionalActions::Flush, &silent).ok()?;
+    let answer = ask(question);
+    // Whatever was typed: the terminal is given back as it was.
+    let _ = tcsetattr(&stdin, OptionalActions::Now, &usual);
+    talk("");
+    answer.filter(|answer| !answer.is_empty()).map(Secret::new)
+}
+
+/// Writes a line over the one before, for what changes while somebody waits.
+pub(crate) fn progress(line: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush());
 }
 
 /// Whether a person can be asked: input and talk are both on a terminal.

@@ -190,7 +190,15 @@ fn parked(settings: &GrantSettings, grant: &Grant, cause: Cause) -> Seen {
         Some(Recovery::Operator) => format!("mend the configuration of [grant.{}]", grant.id),
         Some(Recovery::Owner) => "sign in again with the tool that owns this grant".to_owned(),
         Some(Recovery::User) | None => {
-            format!("have its owner sign in again, and take the new token set over with: outlast import {}", grant.id)
+            // A refresh token that was handed in came from a login that is not ours to repeat.
+            if settings.grant_type == "refresh_token" {
+                format!(
+                    "have its owner sign in again, and take the new token set over with: outlast import {}",
+                    grant.id
+                )
+            } else {
+                format!("have its owner sign in again with: outlast login {}", grant.id)
+            }
         }
     };
     Seen { standing: "parked", code: Some(cause.code()), detail: Some(cause.describe().to_owned()), what_to_do }

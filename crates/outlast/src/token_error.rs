@@ -118,7 +118,7 @@ impl fmt::Display for TokenError {
             Self::AuthorizationServerChanged { grant, held, configured } => write!(
                 f,
                 "grant {grant} holds tokens of {held}, but {configured} is configured; nothing was sent. \
-                 Restore the configuration, or take over a token set of the new server with: outlast import {grant}"
+                 Restore the configuration, or sign in at the new server with: outlast login {grant}"
             ),
             Self::CoolingDown { grant, trouble, .. } => {
                 write!(f, "grant {grant} could not be renewed")?;

@@ -5,7 +5,7 @@ use crate::context::grant_id;
 use crate::env;
 use crate::exit::Fault;
 use crate::{output, process};
-use outlast::{Code, GrantId, GrantType, Recovery, discover_resource, grant_type, metadata};
+use outlast::{Code, GrantId, GrantType, Recovery, Secret, discover_resource, grant_type, metadata};
 use outlast_daemon::config::{Config, ConfigError, NewGrant, SecretSource};
 use serde_json::json;
 use std::io::Write;
@@ -113,6 +113,50 @@ pub(crate) fn run(arguments: Arguments) -> Done {
         output::data(&format!("added grant {name} to {}; next: {next}", path.display()))?;
     }
     Ok(0)
+}
+
+/// Writes a grant that a person is about to sign in to, from at most three answers: the provider or
+/// issuer, the client's identifier, and its secret, which goes into a file of its own beside the
+/// configuration.
+pub(crate) fn in_three_answers(name: &GrantId) -> Result<(), Fault> {
+    let path = env::places()?.config;
+    let existing = read_existing(&path)?;
+    output::talk(&format!("grant {name} is not configured yet"));
+    let ask = |question| output::ask(question).filter(|answer| !answer.is_empty());
+    let mut grant = NewGrant::default();
+    let server = ask("Name of a known provider, or issuer (https://…)");
+    let is_address = server.as_ref().is_some_and(|server| server.contains("://"));
+    *(if is_address { &mut grant.issuer } else { &mut grant.provider }) = server;
+    grant.client_id = ask("Client id");
+    let secret = output::ask_secret("Client secret (not shown; empty for a public client)");
+    // What is wrong with the answers is told before a secret is written anywhere.
+    Config::add_grant_text(&existing, name.as_str(), &grant, &path)?;
+    if let Some(secret) = secret {
+        let file = path.with_file_name(format!("{name}.secret"));
+        write_secret(&file, &secret)?;
+        grant.client_secret = Some(SecretSource::File(file));
+    }
+    if let Some(issuer) = grant.issuer.clone() {
+        process::block_on(verify(&issuer, &mut grant))?;
+    }
+    let text = Config::add_grant_text(&existing, name.as_str(), &grant, &path)?;
+    replace(&path, &text)?;
+    output::talk(&format!("added grant {name} to {}", path.display()));
+    Ok(())
+}
+
+/// A file that only its owner may read, and that was not there before.
+fn write_secret(file: &Path, secret: &Secret) -> Result<(), Fault> {
+    let failed = |cause: std::io::Error| {
+        Fault::new(Code::StoreUnwritable, format!("{} cannot be written: {cause}; nothing was changed", file.display()))
+            .mend("remove it if it is a left-over, or add the grant by hand with: outlast add")
+    };
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    }
+    let mut open = std::fs::OpenOptions::new();
+    let mut file = open.write(true).create_new(true).mode(FILE_MODE).open(file).map_err(failed)?;
+    file.write_all(secret.expose().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 fn next_step(name: &GrantId, row: Option<&dyn GrantType>) -> String {

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod headers;
 pub(crate) mod import;
+pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod providers;
 pub(crate) mod run;
@@ -31,6 +32,7 @@ pub(crate) fn run(verb: Verb) -> Done {
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Headers(arguments) => headers::run(&arguments),
         Verb::Import(arguments) => import::run(&arguments),
+        Verb::Login(arguments) => login::run(&arguments),
         Verb::Logout(arguments) => logout::run(&arguments),
         Verb::Providers(arguments) => providers::run(&arguments),
         Verb::Run(arguments) => run::run(arguments),
@@ -48,6 +50,7 @@ pub(crate) fn wants_json(verb: &Verb) -> bool {
         Verb::Doctor(arguments) => arguments.json,
         Verb::Explain(arguments) => arguments.wants_json(),
         Verb::Import(arguments) => arguments.json,
+        Verb::Login(arguments) => arguments.json,
         Verb::Logout(arguments) => arguments.json,
         Verb::Providers(arguments) => arguments.json,
         Verb::Sandbox(arguments) => arguments.json,

@@ -2,17 +2,14 @@
 
 use super::Done;
 use crate::context::Context;
-use crate::env;
 use crate::exit::Fault;
 use crate::local_sidecar::LocalSidecar;
 use crate::private_folder::PrivateFolder;
 use crate::{output, process, words};
 use outlast::{Code, GrantId, Keeper, Secret};
-use outlast_daemon::config::SecretSource;
 use outlast_daemon::token_file::TokenFiles;
 use rustix::process::{Pid, Signal, kill_process};
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -130,31 +127,10 @@ async fn token_files(keeper: &Keeper, folder: &PrivateFolder, wanted: &[Wanted])
 fn prepared(words: &[OsString], context: &Context) -> Command {
     let mut command = Command::new(words.first().cloned().unwrap_or_default());
     command.args(words.iter().skip(1));
-    for name in secret_variables(context) {
+    for name in context.secret_variables() {
         command.env_remove(name);
     }
     command
-}
-
-/// The variables that the configuration takes secrets from, those of grants that are not used now
-/// as well.
-fn secret_variables(context: &Context) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for entry in context.config.entries() {
-        for source in entry.secret_sources() {
-            if let SecretSource::Environment(name) = source {
-                names.insert(name.clone());
-            }
-        }
-    }
-    // Where the passphrase of the store comes from is seen by what is asked for.
-    let asked = RefCell::new(BTreeSet::new());
-    let _ = context.config.key_source(&|name| {
-        asked.borrow_mut().insert(name.to_owned());
-        env::text(name)
-    });
-    names.extend(asked.into_inner().into_iter().filter(|name| name != "HOME"));
-    names
 }
 
 fn describe(command: &mut Command, sidecar: &LocalSidecar, files: &TokenFiles, wanted: &[Wanted]) {

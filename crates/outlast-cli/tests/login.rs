@@ -1,0 +1,201 @@
+//! `outlast login` by the real binary: a real Chromium, a person who pastes, another device; against a
+//! certified authorization server.
+#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::disallowed_methods, reason = "a test prepares files and reads its own environment")]
+
+use outlast_testkit::peer::{OidcProvider, REQUIRE_PEERS};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+struct World {
+    server: OidcProvider,
+    folder: tempfile::TempDir,
+}
+
+fn support(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+impl World {
+    fn start(config: &[(&str, &str)], grant: &str) -> Option<Self> {
+        let server = OidcProvider::start(&[&[("ACCESS_TTL", "600")], config].concat())?;
+        let folder = tempfile::tempdir().unwrap();
+        let (issuer, api) = (server.issuer(), server.api());
+        let text = format!(
+            "[grant.crm]\nissuer = \"{issuer}\"\n{grant}scope = [\"openid\", \"api:read\"]\n\
+             resource = \"{api}/api\"\nupstream = \"{api}\"\n"
+        );
+        let path = folder.path().join("outlast.toml");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        Some(Self { server, folder })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn outlast(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap())
+            .env("HOME", self.folder.path())
+            .env("OUTLAST_CONFIG", self.path("outlast.toml"))
+            .env("OUTLAST_HOME", self.path("state"))
+            .env("SECRET", "basic-secret")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn assert_signed_in(&self, told: &Output) {
+        let (out, err) = (text(&told.stdout), text(&told.stderr));
+        assert!(told.status.success(), "{out}{err}");
+        assert!(out.contains("signed in to crm as alice") || out.contains("\"subject\":\"alice\""), "{out}{err}");
+        let token = self.outlast(&["token", "crm", "--renew"]).output().unwrap();
+        assert!(token.status.success(), "what was got is renewed: {}", text(&token.stderr));
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const PUBLIC: &str = "client_id = \"public\"\n";
+
+fn has_chromium() -> bool {
+    let found = ["chromium", "chromedriver"]
+        .iter()
+        .all(|program| Command::new(program).arg("--version").output().is_ok_and(|told| told.status.success()));
+    if !found {
+        assert!(
+            std::env::var(REQUIRE_PEERS).is_err(),
+            "chromium and chromedriver are missing: run tests/peers/install"
+        );
+        eprintln!("skipped: chromium and chromedriver are missing; run tests/peers/install");
+    }
+    found
+}
+
+#[test]
+fn a_person_signs_in_with_a_real_chromium_through_login_and_consent() {
+    if !has_chromium() {
+        return;
+    }
+    let Some(world) = World::start(&[("AUTO_CONSENT", "0")], PUBLIC) else { return };
+    let browser = format!("python3 {}", support("chromium.py"));
+    let told = world.outlast(&["login", "crm", "--timeout", "2m"]).env("BROWSER", browser).output().unwrap();
+    world.assert_signed_in(&told);
+}
+
+#[test]
+fn each_client_signs_in_by_loopback_at_a_server_nobody_here_wrote() {
+    let with = |id: &str| format!("client_id = \"{id}\"\nclient_secret = {{ env = \"SECRET\" }}\n");
+    for (grant, secret) in [
+        (PUBLIC.to_owned(), ""),
+        (with("basic"), "basic-secret"),
+        (with("post") + "client_auth = \"client_secret_post\"\n", "post-secret"),
+        (with("par-only"), "par-secret"),
+        (with("odd:client+1"), "s3cr+t/with=odd%25 &?:chars"),
+        ("client_id = \"dpop\"\ndpop = true\n".to_owned(), ""),
+    ] {
+        let Some(world) = World::start(&[("AUTO_LOGIN", "1")], &grant) else { return };
+        let browser = format!("python3 {}", support("browser.py"));
+        let mut login = world.outlast(&["login", "crm", "--timeout", "1m"]);
+        let told = login.env("BROWSER", browser).env("SECRET", secret).output().unwrap();
+        let (out, err) = (text(&told.stdout), text(&told.stderr));
+        assert!(told.status.success() && out.contains("signed in to crm as alice"), "{grant}: {out}{err}");
+        let token = world.outlast(&["token", "crm", "--renew"]).env("SECRET", secret).output().unwrap();
+        assert!(token.status.success(), "{grant}: {}", text(&token.stderr));
+    }
+}
+
+#[test]
+fn r15_without_a_browser_the_address_it_ended_at_is_pasted() {
+    let Some(world) = World::start(&[("AUTO_LOGIN", "1")], PUBLIC) else { return };
+    let mut login = world.outlast(&["login", "crm", "--no-browser", "--json"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(login.stdout.take().unwrap()).lines();
+    let visit: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!((&visit["event"], &visit["listening"]), (&json!("visit"), &json!(false)));
+    let address = visit["address"].as_str().unwrap();
+    let browsed = Command::new("python3").args([&support("browser.py"), "--stop", address]).output().unwrap();
+    let mut stdin = login.stdin.take().unwrap();
+    stdin.write_all(b"https://elsewhere.example/callback?code=CANARY&state=forged\n").unwrap();
+    let refused: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(refused["event"], "paste_refused", "{refused}");
+    stdin.write_all(&browsed.stdout).unwrap();
+    let done: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!((&done["event"], &done["subject"]), (&json!("logged_in"), &json!("alice")));
+    assert!(login.wait().unwrap().success());
+}
+
+#[test]
+fn n23_a_device_code_is_shown_with_who_asks_and_a_warning_and_its_approval_signs_in() {
+    let Some(world) = World::start(&[], PUBLIC) else { return };
+    let mut login = world.outlast(&["login", "crm", "--device"]).spawn().unwrap();
+    let mut shown = BufReader::new(login.stderr.take().unwrap()).lines();
+    let mut seen = Vec::new();
+    while !seen.iter().any(|line: &String| line.contains("if somebody sent you here")) {
+        seen.push(shown.next().unwrap().unwrap());
+    }
+    assert!(seen[0].contains("127.0.0.1") && seen[0].contains("crm"), "who asks: {seen:?}");
+    assert!(seen.iter().any(|line| line.contains("openid api:read")), "for what: {seen:?}");
+    let code = seen.iter().skip_while(|line| !line.contains("enter the code")).nth(2).unwrap().trim().to_owned();
+    world.server.admin_post("/device/approve", &json!({ "user_code": code }));
+    let told = login.wait_with_output().unwrap();
+    world.assert_signed_in(&told);
+}
+
+#[test]
+fn a_denied_device_code_exits_77_and_keeps_what_was_held() {
+    let Some(world) = World::start(&[("AUTO_LOGIN", "1")], PUBLIC) else { return };
+    let browser = format!("python3 {}", support("browser.py"));
+    let first = world.outlast(&["login", "crm"]).env("BROWSER", &browser).output().unwrap();
+    world.assert_signed_in(&first);
+    let before = world.outlast(&["token", "crm"]).output().unwrap().stdout;
+    let mut login = world.outlast(&["login", "crm", "--device", "--json"]).spawn().unwrap();
+    let mut lines = BufReader::new(login.stdout.take().unwrap()).lines();
+    let event: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    world.server.admin_post("/device/deny", &json!({ "user_code": event["user_code"] }));
+    assert_eq!(login.wait().unwrap().code(), Some(77));
+    assert_eq!(world.outlast(&["token", "crm"]).output().unwrap().stdout, before);
+}
+
+#[test]
+fn nothing_is_asked_without_a_terminal_and_a_time_limit_is_kept() {
+    let Some(world) = World::start(&[], PUBLIC) else { return };
+    let told = world.outlast(&["login", "crm", "--no-browser", "--timeout", "200ms"]).output().unwrap();
+    assert_eq!(told.status.code(), Some(77), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("login-expired"), "{}", text(&told.stderr));
+    let unknown = world.outlast(&["login", "nobody"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(78));
+}
+
+#[test]
+fn from_nothing_to_a_stored_grant_in_three_answers() {
+    let Some(world) = World::start(&[("AUTO_LOGIN", "1")], PUBLIC) else { return };
+    let answers = json!([world.server.issuer(), "basic", "basic-secret"]).to_string();
+    let login = world.outlast(&["login", "fresh", "--timeout", "1m"]);
+    let mut terminal = Command::new("python3");
+    terminal.args([&support("answers.py"), &answers]).arg(login.get_program()).args(login.get_args()).env_clear();
+    for (name, value) in login.get_envs() {
+        terminal.env(name, value.unwrap_or_default());
+    }
+    let browser = format!("python3 {}", support("browser.py"));
+    let told = terminal.env("BROWSER", browser).output().unwrap();
+    let shown = text(&told.stdout);
+    assert!(told.status.success() && shown.contains("signed in to fresh"), "{shown}{}", text(&told.stderr));
+    assert_eq!(shown.lines().next(), Some("3"), "{shown}");
+    assert!(!shown.contains("basic-secret"), "what is secret is not shown: {shown}");
+    let file = world.path("fresh.secret");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "basic-secret");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+}
