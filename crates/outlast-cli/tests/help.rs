@@ -13,6 +13,7 @@ const VERBS: &[&str] = &[
     "explain",
     "headers",
     "import",
+    "login",
     "logout",
     "providers",
     "run",

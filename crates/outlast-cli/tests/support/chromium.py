@@ -54,7 +54,7 @@ try:
         for selector, text in (("[name=login]", "alice"), ("[name=password]", "wonderland")):
             for element in find(selector):
                 call("POST", element + "/value", {"text": text})
-        for button in find("button[type=submit]")[:1]:
+        for button in find("button")[:1]:
             call("POST", button + "/click", {})
         time.sleep(0.1)
     call("DELETE", session)
