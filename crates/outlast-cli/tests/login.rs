@@ -1,6 +1,6 @@
 //! `outlast login` by the real binary: a real Chromium, a person who pastes, another device; against a
 //! certified authorization server.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "a test prepares files and reads its own environment")]
 
 use outlast_testkit::peer::{OidcProvider, REQUIRE_PEERS};
