@@ -4,8 +4,8 @@
 mod support;
 
 use outlast::{
-    Ask, BoxFuture, By, GrantHandle, GrantSettings, Keeper, LoginOptions, LoginPrompt, LoginStep, Rejected, Server,
-    Settings, TokenType,
+    Ask, BoxFuture, By, Clock, GrantHandle, GrantSettings, Keeper, LoginOptions, LoginPrompt, LoginStep, Provider,
+    Rejected, Server, Settings, SystemClock, TokenResponse, TokenSet, TokenType,
 };
 use outlast_daemon::Sidecar;
 use outlast_testkit::peer::OidcProvider;
@@ -103,4 +103,28 @@ async fn n32_a_token_that_is_not_bound_is_discarded_and_what_is_held_stays() {
     assert!(refused.to_string().contains("not bound to the grant's key"), "{refused}");
     let after = handle.record().await.unwrap();
     assert_eq!((after.generation, after.tokens), (held.generation, held.tokens));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n33_requests_that_are_challenged_together_are_all_answered() {
+    let Some((_server, _keeper, _handle, sidecar)) = stage(&[("DPOP_REQUIRE_NONCE", "1")]).await else { return };
+    // None of them knows a nonce yet, and all are given the same one.
+    let asked = futures_util::future::join_all((0..8).map(|_| get(&sidecar, "/crm/api/whoami"))).await;
+    assert_eq!(asked.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200; 8]);
+}
+
+#[tokio::test]
+async fn f48_a_bound_token_without_its_key_is_not_served_by_the_fresh_path_either() {
+    let provider = Provider { token_endpoint: "http://127.0.0.1:1/token".to_owned(), ..Provider::default() };
+    let settings = GrantSettings::new(id("crm"), "authorization_code", Server::from(provider));
+    let handle = Settings::in_memory().grant(settings).open().unwrap().grant(&id("crm")).unwrap();
+    let response = TokenResponse {
+        token_type: TokenType::Dpop,
+        expires_in: Some(Duration::from_secs(3600)),
+        ..TokenResponse::bearer("bound")
+    };
+    handle.import(TokenSet::first(response, SystemClock::new().now())).await.unwrap();
+    assert!(handle.fresh().is_none());
+    let refused = handle.access_token(Ask::default()).await.unwrap_err();
+    assert!(refused.to_string().contains("the key that its tokens are bound to is lost"), "{refused}");
 }

@@ -1,7 +1,7 @@
 //! Sends token requests over HTTP: the real [`TokenEndpoint`].
 
 use crate::assertion::{self, KeyError};
-use crate::dpop::{CHALLENGES_MAX, Nonces, PROOF, Proof, ProofKey};
+use crate::dpop::{CHALLENGES_MAX, Nonces, PROOF, PROOF_NONCE, Proof, ProofKey};
 use crate::exchange::{Exchange, Limits};
 use crate::request::form_body;
 use crate::server_clock::ServerClocks;
@@ -72,8 +72,11 @@ impl HttpTokenEndpoint {
         else {
             return false;
         };
-        let is_new = self.nonces.learn(&target, &reply.headers);
-        is_new && matches!(reply.status, 400 | 401) && error_of(reply).as_deref() == Some("use_dpop_nonce")
+        // Known already or not: another grant that was challenged at the same time may have learned it first.
+        self.nonces.learn(&target, &reply.headers);
+        reply.headers.contains_key(PROOF_NONCE)
+            && matches!(reply.status, 400 | 401)
+            && error_of(reply).as_deref() == Some("use_dpop_nonce")
     }
 
     async fn exchange_once(&self, request: &TokenRequest) -> Answer {

@@ -25,15 +25,17 @@ pub(crate) struct Published {
 
 impl Published {
     pub(crate) fn new(grant: Grant, lead: Lead, presentation: &Presentation, accepted: bool) -> Self {
+        let bound = grant.tokens.as_ref().is_some_and(|tokens| tokens.token_type == TokenType::Dpop);
+        let proof_key = grant.proof_key.as_ref().filter(|_| bound).and_then(|key| ProofKey::read(key).ok());
         let fresh_until = match &grant.tokens {
             Some(_) if matches!(grant.standing, Standing::Revoking { .. }) => 0,
+            // F48: worth nothing without its key; `plan` says what to do.
+            Some(_) if bound && proof_key.is_none() => 0,
             Some(tokens) => lead.due_at(tokens).map_or(u64::MAX - 1, Timestamp::as_millis),
             None => 0,
         };
         let header = grant.tokens.as_ref().and_then(|tokens| presentation.value(tokens.token_type, &tokens.access));
         let field = presentation.field().clone();
-        let bound = grant.tokens.as_ref().is_some_and(|tokens| tokens.token_type == TokenType::Dpop);
-        let proof_key = grant.proof_key.as_ref().filter(|_| bound).and_then(|key| ProofKey::read(key).ok());
         Self { grant, fresh_until, field, header, proof_key, accepted: AtomicBool::new(accepted) }
     }
 

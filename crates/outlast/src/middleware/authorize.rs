@@ -190,7 +190,8 @@ impl<S> Walk<'_, S> {
 
     /// Answers a resource that wants a nonce in the proof (RFC 9449 9, N33). It asks before it looks at
     /// the request, so this is no replay and no reason to renew; at most [`CHALLENGES_MAX`] more
-    /// sends, each with a nonce not sent before.
+    /// sends. That the nonce is known already says nothing: a request that was challenged at the same
+    /// time may have learned it first.
     async fn with_nonces<B, R, E, F>(
         &self,
         token: &AccessToken,
@@ -206,8 +207,8 @@ impl<S> Walk<'_, S> {
             return Ok(response);
         }
         for _ in 0..CHALLENGES_MAX {
-            let is_new = self.handle.keeper().nonces().learn(&self.parts.uri, response.headers());
-            if !is_new || !wants_nonce(&response) || !self.may_replay() {
+            self.handle.keeper().nonces().learn(&self.parts.uri, response.headers());
+            if !wants_nonce(&response) || !self.may_replay() {
                 return Ok(response);
             }
             response = self.send_again(token).await?;
@@ -303,7 +304,8 @@ enum Lag<R: Body<Data = Bytes>> {
 
 fn wants_nonce<R>(response: &Response<R>) -> bool {
     let judged = || classify(EndpointKind::Resource, 401, response.headers(), b"", &Quirks::default());
-    response.status() == StatusCode::UNAUTHORIZED && matches!(judged().verdict, Verdict::DpopNonceRequired { .. })
+    response.status() == StatusCode::UNAUTHORIZED
+        && matches!(judged().verdict, Verdict::DpopNonceRequired { nonce: Some(_) })
 }
 
 /// What a response says of the token it was asked for with.
