@@ -3,13 +3,12 @@
 
 use outlast::{
     Ask, BoxFuture, Clock, Code, GrantHandle, GrantId, GrantSettings, LoggedIn, LoginError, LoginOptions, LoginPrompt,
-    LoginSettings, LoginStep, LoginWay, Provider, Secret, Server, Settings, TokenResponse, TokenSet,
+    LoginSettings, LoginStep, LoginWay, Provider, Server, Settings, TokenResponse, TokenSet,
 };
 use outlast_core::wire::{Answer, Content, Reply, TokenEndpoint, TokenRequest};
 use outlast_core::{Lease, TokenStore};
 use outlast_store::MemoryStore;
 use outlast_testkit::clock::SimulatedClock;
-use outlast_testkit::peer::OidcProvider;
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -504,65 +503,4 @@ async fn what_cannot_be_signed_in_to_says_so() {
     let error = (&mut going.login).await.unwrap().unwrap_err();
     assert_eq!(error.code(), Code::LoginUnavailable, "{error}");
     assert!(going.shown.try_recv().is_err(), "n53: no such address is shown");
-}
-
-/// A browser that follows redirects on loopback and keeps cookies, until it comes to `end`.
-async fn browse(mut address: String, end: &str) -> String {
-    let mut cookies: BTreeMap<String, String> = BTreeMap::new();
-    for _ in 0..12 {
-        if address.starts_with(end) {
-            return get(&address).await;
-        }
-        let jar: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let fields = format!("Cookie: {}\r\nConnection: close\r\n", jar.join("; "));
-        let host = reqwest::Url::parse(&address).unwrap();
-        let answer = request("GET", &address, &fields).await.unwrap();
-        let mut location = None;
-        for line in answer.split("\r\n\r\n").next().unwrap().lines() {
-            let Some((name, value)) = line.split_once(": ") else { continue };
-            if name.eq_ignore_ascii_case("set-cookie") {
-                let (name, value) = value.split(';').next().unwrap().split_once('=').unwrap();
-                cookies.insert(name.to_owned(), value.to_owned());
-            } else if name.eq_ignore_ascii_case("location") {
-                location = Some(host.join(value).unwrap().to_string());
-            }
-        }
-        address = location.unwrap_or_else(|| panic!("no way on from {address}: {answer}"));
-    }
-    panic!("too many redirects");
-}
-
-#[tokio::test]
-async fn each_client_signs_in_at_a_server_nobody_here_wrote_and_is_renewed() {
-    let env = [("AUTO_LOGIN", "1"), ("AUTO_CONSENT", "1"), ("ACCESS_TTL", "300")];
-    let Some(server) = tokio::task::spawn_blocking(move || OidcProvider::start(&env)).await.unwrap() else { return };
-    let clients = [
-        ("public", outlast::ClientAuth::None),
-        ("basic", outlast::ClientAuth::Basic(Secret::new("basic-secret"))),
-        ("post", outlast::ClientAuth::Post(Secret::new("post-secret"))),
-        ("par-only", outlast::ClientAuth::Basic(Secret::new("par-secret"))),
-        ("odd:client+1", outlast::ClientAuth::Basic(Secret::new("s3cr+t/with=odd%25 &?:chars"))),
-    ];
-    for (client_id, client_auth) in clients {
-        let settings = GrantSettings {
-            client_id: client_id.to_owned(),
-            client_auth,
-            scope: ["openid", "offline_access", "api:read"].map(str::to_owned).to_vec(),
-            resource: Some(format!("{}/api", server.api())),
-            ..GrantSettings::new(crm(), "authorization_code", Server::Issuer(server.issuer().to_owned()))
-        };
-        let handle = Settings::in_memory().grant(settings).open().unwrap().grant(&crm()).unwrap();
-        let mut going = begin(&handle, LoginOptions::default());
-        let (address, redirect_uri, _) = going.visit().await;
-        let page = browse(address, &redirect_uri).await;
-        assert!(page.starts_with("HTTP/1.1 200"), "{client_id}: {page}");
-        let brought = going.ended().await.unwrap_or_else(|error| panic!("{client_id}: {error}"));
-        assert!(brought.renewable, "{client_id}");
-        assert_eq!(brought.subject.as_deref(), Some("alice"), "{client_id}");
-        let first = access(&handle).await;
-        let by = outlast::By::Person;
-        let rejected = Some(outlast::Rejected { generation: brought.generation, by });
-        let renewed = handle.access_token(Ask { rejected, ..Ask::default() }).await.unwrap();
-        assert_ne!(renewed.secret().expose(), first, "{client_id}");
-    }
 }
