@@ -199,3 +199,64 @@ fn from_nothing_to_a_stored_grant_in_three_answers() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "basic-secret");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 }
+
+struct Mock(std::process::Child, u16);
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A second server that nobody here wrote: no rotation, and no refresh token in the answer to a refresh.
+fn oidc_provider_mock() -> Option<Mock> {
+    let program = "../../tests/peers/oidc-provider-mock/.venv/bin/oidc-provider-mock";
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(program);
+    if !program.exists() {
+        assert!(std::env::var(REQUIRE_PEERS).is_err(), "oidc-provider-mock is missing: run tests/peers/install");
+        eprintln!("skipped: oidc-provider-mock is missing; run tests/peers/install");
+        return None;
+    }
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut mock = Command::new(program);
+    mock.args(["-p", &port.to_string(), "--user", "alice"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mock = Mock(mock.spawn().unwrap(), port);
+    for _ in 0..600 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return Some(mock);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("oidc-provider-mock does not start");
+}
+
+#[test]
+fn n07_a_server_with_other_habits_is_signed_in_to_and_its_one_refresh_token_is_kept() {
+    let Some(mock) = oidc_provider_mock() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("outlast.toml");
+    let written = format!(
+        "[grant.crm]\nissuer = \"http://127.0.0.1:{}\"\nclient_id = \"agent\"\nclient_secret = {{ env = \"SECRET\" }}\n\
+         scope = [\"openid\"]\n",
+        mock.1
+    );
+    fs::write(&config, written).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    let outlast = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
+        command.args(arguments).env_clear().env("PATH", std::env::var("PATH").unwrap()).env("HOME", folder.path());
+        command.env("OUTLAST_CONFIG", &config).env("OUTLAST_HOME", folder.path().join("state"));
+        command.env("SECRET", "a-secret").env("BROWSER", format!("python3 {}", support("browser.py")));
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let told = outlast(&["login", "crm", "--timeout", "1m"]);
+    assert!(told.status.success(), "{}{}", text(&told.stdout), text(&told.stderr));
+    assert!(text(&told.stdout).contains("signed in to crm as alice"), "{}", text(&told.stdout));
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let token = outlast(&["token", "crm", "--renew"]);
+        assert!(token.status.success(), "{}", text(&token.stderr));
+        assert!(seen.insert(token.stdout), "each renewal brings another token");
+    }
+}

@@ -18,4 +18,8 @@ class Stop(urllib.request.HTTPRedirectHandler):
 
 arguments = [word for word in sys.argv[1:] if word != "--stop"]
 handlers = [jar, Stop()] if "--stop" in sys.argv else [jar]
-urllib.request.build_opener(*handlers).open(arguments[0], timeout=30).read()
+browser = urllib.request.build_opener(*handlers)
+page = browser.open(arguments[0], timeout=30).read()
+if b'name="sub"' in page:
+    # One page that asks who it is, and nothing else.
+    browser.open(arguments[0], data=b"sub=alice", timeout=30).read()
