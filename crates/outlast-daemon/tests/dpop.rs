@@ -4,35 +4,14 @@
 mod support;
 
 use outlast::{
-    Ask, BoxFuture, By, Clock, GrantHandle, GrantSettings, Keeper, LoginOptions, LoginPrompt, LoginStep, Provider,
-    Rejected, Server, Settings, SystemClock, TokenResponse, TokenSet, TokenType,
+    Ask, By, Clock, GrantHandle, GrantSettings, Keeper, LoginOptions, Provider, Rejected, Server, Settings,
+    SystemClock, TokenResponse, TokenSet, TokenType,
 };
 use outlast_daemon::Sidecar;
 use outlast_testkit::peer::OidcProvider;
 use serde_json::{Value, json};
-use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{ask, get, id, sidecar};
-
-/// Follows redirects with cookies, as a browser does; the server asks its user nothing.
-const BROWSER: &str = "import sys, http.cookiejar, urllib.request as u
-u.build_opener(u.HTTPCookieProcessor(http.cookiejar.CookieJar())).open(sys.argv[1]).read()";
-
-struct Browser;
-
-impl LoginPrompt for Browser {
-    fn show(&self, step: LoginStep) {
-        let LoginStep::Visit { address, .. } = step else { panic!("{step:?}") };
-        let started = Command::new("python3").args(["-c", BROWSER, &address]).stderr(Stdio::null()).spawn();
-        drop(started.unwrap());
-    }
-
-    fn pasted(&self) -> BoxFuture<'_, String> {
-        Box::pin(std::future::pending())
-    }
-
-    fn refuse(&self, _why: &str) {}
-}
+use support::{Browser, ask, get, id, sidecar};
 
 fn settings(server: &OidcProvider, client: &str) -> GrantSettings {
     GrantSettings {

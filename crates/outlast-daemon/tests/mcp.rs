@@ -4,34 +4,11 @@
 
 mod support;
 
-use outlast::{
-    Ask, BoxFuture, By, Code, GrantSettings, LoginOptions, LoginPrompt, LoginStep, Rejected, Server, Settings,
-    discover_resource,
-};
+use outlast::{Ask, By, Code, GrantSettings, LoginOptions, Rejected, Server, Settings, discover_resource};
 use outlast_testkit::peer::OidcProvider;
 use serde_json::{Value, json};
-use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{Upstream, ask, get, id, import_plain, plain, sidecar};
-
-/// Follows redirects with cookies, as a browser does; the server asks its user nothing.
-const BROWSER: &str = "import sys, http.cookiejar, urllib.request as u
-u.build_opener(u.HTTPCookieProcessor(http.cookiejar.CookieJar())).open(sys.argv[1]).read()";
-
-struct Browser;
-
-impl LoginPrompt for Browser {
-    fn show(&self, step: LoginStep) {
-        let LoginStep::Visit { address, .. } = step else { panic!("{step:?}") };
-        drop(Command::new("python3").args(["-c", BROWSER, &address]).stderr(Stdio::null()).spawn().unwrap());
-    }
-
-    fn pasted(&self) -> BoxFuture<'_, String> {
-        Box::pin(std::future::pending())
-    }
-
-    fn refuse(&self, _why: &str) {}
-}
+use support::{Browser, Upstream, ask, get, id, import_plain, plain, sidecar};
 
 /// The grant that `outlast add --resource` writes.
 async fn discovered(server: &OidcProvider) -> GrantSettings {
