@@ -118,6 +118,8 @@ codes! {
     RequestInvalid = "request-invalid", FixConfig;
     /// Somebody signed out, and the authorization server has not revoked the tokens yet.
     RevocationPending = "revocation-pending", Wait;
+    /// A key could not be rotated or retired; the held one is kept.
+    RotationFailed = "rotation-failed", Wait;
     /// The authorization server answered with something that is no answer.
     ServerMisbehaved = "server-misbehaved", Wait;
     /// The authorization server cannot be reached or is ill.

@@ -318,6 +318,8 @@ pub struct Grant {
     pub proof_key: Option<Secret>,
     /// The client that was registered for this grant.
     pub registration: Option<Registration>,
+    /// Fingerprint of the configured key that what is held goes back to, though rotated since.
+    pub key_fingerprint: Option<u64>,
     /// The token before this one, while it is good.
     pub retiring: Option<Retiring>,
     /// What the next login has to bring.
@@ -347,6 +349,7 @@ impl Grant {
             terms_fingerprint: 0,
             proof_key: None,
             registration: None,
+            key_fingerprint: None,
             retiring: None,
             wanted: Wanted::default(),
         }
@@ -360,6 +363,17 @@ impl Grant {
             && self.terms_fingerprint != terms.fingerprint()
             && self.trouble.as_ref().is_some_and(|trouble| trouble.code.advice() == Advice::FixConfig);
         if mended { Self { standing: Standing::Live, failures: 0, ..self } } else { self }
+    }
+
+    /// This grant after the configuration named another token: what stood in the way of renewing the
+    /// old one is over with it, a demand to sign out is not.
+    #[must_use]
+    pub fn without_tokens(self) -> Self {
+        let standing = match self.standing {
+            Standing::CoolingDown { .. } | Standing::Renewing { .. } => Standing::Live,
+            kept @ (Standing::Live | Standing::Parked { .. } | Standing::Revoking { .. }) => kept,
+        };
+        Self { tokens: None, standing, failures: 0, in_doubt: false, ..self }
     }
 
     /// This grant with a token set that a person or an import brought: one generation on, live,

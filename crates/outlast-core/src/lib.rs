@@ -15,6 +15,7 @@ pub mod options;
 pub mod outcome;
 pub mod plan;
 pub mod replay;
+pub mod rotation;
 pub mod secret;
 pub mod settle;
 pub mod sign_in;

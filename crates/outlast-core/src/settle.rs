@@ -7,6 +7,8 @@ use crate::freshness::back_off;
 use crate::grant::{Cause, Grant, Standing, Terms, Trouble};
 use crate::outcome::{Outcome, describe};
 use crate::plan::{Ask, By, nearly_due};
+use crate::rotation::ROTATION_PAUSE;
+use crate::secret::Secret;
 use crate::strategy::{Renewal, Rotation, Strategy};
 use crate::token::TokenSet;
 use crate::wire::{Fault, TokenResponse};
@@ -31,7 +33,12 @@ pub fn begin(grant: &Grant, terms: &Terms, ask: Ask, now: Timestamp) -> Grant {
         Some(By::Resource { accepted }) if !nearly_due(grant, now) => grant.breaker.forced_at(accepted, now),
         Some(By::Resource { .. } | By::Person) | None => grant.breaker.renewed_in_time(),
     };
+    let key_fingerprint = match grant.tokens {
+        Some(_) => grant.key_fingerprint,
+        None => terms.options.secret("key").map(Secret::fingerprint),
+    };
     Grant {
+        key_fingerprint,
         standing: Standing::Renewing { since: now, attempt },
         in_doubt: grant.in_doubt || crashed,
         breaker,
@@ -44,6 +51,10 @@ pub fn begin(grant: &Grant, terms: &Terms, ask: Ask, now: Timestamp) -> Grant {
 #[must_use]
 pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timestamp) -> Grant {
     match outcome {
+        // Only a rotation mints by a command, and each attempt may leave a key behind.
+        Outcome::CommandFailed { detail } if strategy.renewal == Renewal::Remint => {
+            Grant { in_doubt: false, ..pause(grant, ROTATION_PAUSE, Code::RotationFailed, detail, now) }
+        }
         Outcome::CommandFailed { detail } => passing(grant, None, Code::CommandFailed, detail, now),
         Outcome::InDoubt { detail } => in_doubt(grant, strategy, detail, now),
         Outcome::Refused(verdict, evidence) => {
@@ -69,6 +80,10 @@ fn renewed(grant: &Grant, response: TokenResponse, now: Timestamp) -> Grant {
     };
     let ends_at = response.refresh_expires_in.map(|life| started.plus(life)).or(grant.ends_at);
     let tokens = match &grant.tokens {
+        // A key that is served again has not become younger: its rotation is not put off.
+        Some(held) if held.access == response.access && held.life().is_none() && response.expires_in.is_none() => {
+            held.renewed_by(response, held.issued_at)
+        }
         Some(held) => held.renewed_by(response, started),
         None => TokenSet::first(response, started),
     };

@@ -6,6 +6,7 @@ use crate::options::GrantOption;
 use crate::secret::Secret;
 use crate::token_response::read_token_response;
 use crate::wire::{Assertion, Provider, Reply, TokenRequest, TokenResponse};
+use std::time::Duration;
 
 /// How a grant type gets its next access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,8 @@ pub enum Unrenewable {
     NoRefreshToken,
     /// Something the configuration should say is missing or cannot be used.
     Misconfigured(&'static str),
+    /// Another key may not be made now.
+    RotationBlocked(&'static str),
 }
 
 /// A method of getting tokens. Writes requests and never sends them, so that it can be tested
@@ -139,6 +142,10 @@ pub trait GrantType: Send + Sync {
     /// Whether the configuration holds another token than this grant, so that this one is not served.
     fn is_outdated(&self, _held: &Grant, _terms: &Terms) -> bool {
         false
+    }
+    /// How long the token that a renewal replaced stays good, where it is then to be retired.
+    fn overlap(&self, _terms: &Terms) -> Option<Duration> {
+        None
     }
     /// How the token that a renewal replaced is put out of use once its overlap has passed; nothing
     /// if it ends by itself.

@@ -899,3 +899,12 @@ fn f48_tokens_whose_key_is_lost_are_neither_served_nor_spent() {
         assert_eq!(plan, Plan::NeedsUser(Cause::ProofKeyLost), "at {now}");
     }
 }
+
+#[test]
+fn a_rotation_that_failed_keeps_the_key_pauses_and_leaves_no_doubt_behind() {
+    let intent = Grant { standing: Standing::Renewing { since: at(0), attempt: 2 }, in_doubt: true, ..live() };
+    let next = settle(&intent, &MINTED, Outcome::CommandFailed { detail: "no".to_owned() }, at(0));
+    assert_eq!(next.standing, Standing::CoolingDown { until: at(0).plus(seconds(15 * 60)) });
+    assert_eq!((next.trouble.unwrap().code, next.in_doubt), (Code::RotationFailed, false));
+    assert_eq!((next.tokens, next.generation), (intent.tokens, intent.generation));
+}

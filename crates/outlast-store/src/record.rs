@@ -76,6 +76,7 @@ const MEMBERS: &[&str] = &[
     "failures",
     "grant_type",
     "in_doubt",
+    "key_fingerprint",
     "proof_key",
     "registration",
     "renewed_at",
@@ -99,6 +100,8 @@ struct Stored {
     failures: u8,
     grant_type: String,
     in_doubt: bool,
+    #[serde(default)]
+    key_fingerprint: Option<u64>,
     #[serde(default)]
     proof_key: Option<StoredSecret>,
     #[serde(default)]
@@ -239,6 +242,7 @@ impl From<&Grant> for Stored {
             terms_fingerprint,
             proof_key,
             registration,
+            key_fingerprint,
             retiring,
             wanted,
         } = grant;
@@ -250,6 +254,7 @@ impl From<&Grant> for Stored {
             failures: *failures,
             grant_type: grant_type.clone(),
             in_doubt: *in_doubt,
+            key_fingerprint: *key_fingerprint,
             proof_key: proof_key.clone().map(StoredSecret),
             registration: registration.as_ref().map(StoredRegistration::from),
             renewed_at: renewed_at.map(Millis::from),
@@ -281,6 +286,7 @@ impl Stored {
             standing: self.standing.into(),
             failures: self.failures,
             in_doubt: self.in_doubt,
+            key_fingerprint: self.key_fingerprint,
             breaker: self.breaker.into(),
             ends_at: self.ends_at.map(Timestamp::from),
             renewed_at: self.renewed_at.map(Timestamp::from),

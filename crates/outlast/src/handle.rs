@@ -7,6 +7,7 @@ use crate::token_error::TokenError;
 use outlast_core::classify::Quirks;
 use outlast_core::grant::Wanted;
 use outlast_core::plan::{By, plan};
+use outlast_core::rotation::due_retirement;
 use outlast_core::token::TokenSet;
 use outlast_core::{Ask, Generation, Grant, GrantId, Plan, Standing, Timestamp};
 use std::sync::Arc;
@@ -191,7 +192,7 @@ impl GrantHandle {
 
     /// Whether there is something to be done for the grant though its token may still be good.
     pub fn is_due(&self, grant: &Grant, now: Timestamp) -> bool {
-        self.due_at(grant).is_some_and(|due| due <= now)
+        self.due_at(grant).is_some_and(|due| due <= now) || due_retirement(grant, now).is_some()
     }
 
     /// Does at once, and waits for, what a refresher would do for the grant by now; for processes

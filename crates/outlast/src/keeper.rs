@@ -12,6 +12,7 @@ use arc_swap::ArcSwapOption;
 use outlast_core::classify::{Evidence, Quirks, Verdict};
 use outlast_core::freshness::Lead;
 use outlast_core::plan::plan;
+use outlast_core::rotation::keep_replaced;
 use outlast_core::settle::{begin, settle};
 use outlast_core::strategy::{GrantType, Renewal, Renewing, Unrenewable};
 use outlast_core::token::TokenSet;
@@ -122,7 +123,7 @@ impl Keeper {
             let entry = Entry {
                 terms: settings.terms(),
                 quirks: Quirks::for_provider(&settings.quirks),
-                lead: Lead::of(&settings.id).at_most(settings.renew_within),
+                lead: Lead::of(&settings.id).at_most(settings.terms().renew_within),
                 grant_type,
                 published: ArcSwapOption::empty(),
                 flight: Flight::default(),
@@ -196,7 +197,7 @@ impl Keeper {
         let stored = self.0.parts.store.load(&entry.terms.id).await?;
         let grant = stored.unwrap_or_else(|| Grant::empty(&entry.terms)).under(&entry.terms);
         let outdated = entry.grant_type.is_outdated(&grant, &entry.terms);
-        let grant = if outdated { Grant { tokens: None, ..grant } } else { grant };
+        let grant = if outdated { grant.without_tokens() } else { grant };
         if grant.authorization_server == entry.terms.authorization_server {
             return Ok(grant);
         }
@@ -240,7 +241,11 @@ impl Keeper {
         for _ in 0..ROUNDS_MAX {
             let lease = self.0.parts.store.lease(&entry.terms.id, LEASE_PATIENCE).await?;
             // Look again: what was read before the lease is a rumour (R1).
-            let held = self.load(entry).await?;
+            let held = match self.retire(entry, &lease, self.load(entry).await?).await {
+                Ok(held) => held,
+                Err(StoreError::Fenced { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
             let strategy = entry.grant_type.strategy();
             let wait_until = match plan(&held, strategy, ask, entry.lead, self.now()) {
                 Plan::Renew | Plan::ServeAndRenew(_) => {
@@ -295,6 +300,7 @@ impl Keeper {
             return Ok(Attempted::SubjectRefused);
         }
         let next = settle(&intent, entry.grant_type.strategy(), outcome, self.now());
+        let next = keep_replaced(held, next, entry.grant_type.overlap(&entry.terms), self.now());
         let persisted = parts.store.commit(lease, intent.generation, &next).await;
         note(&next);
         match persisted {
@@ -328,6 +334,7 @@ impl Keeper {
             // Plan asks for no renewal that cannot be written; a row that says otherwise is ours to mend.
             Err(Unrenewable::NoRefreshToken) => redeem::unwritable("no renewal can be written for this grant"),
             Err(Unrenewable::Misconfigured(why)) => redeem::unwritable(why),
+            Err(Unrenewable::RotationBlocked(why)) => Outcome::CommandFailed { detail: why.to_owned() },
         }
     }
 

@@ -41,6 +41,7 @@ mod presentation;
 mod published;
 mod redeem;
 mod refresher;
+mod retire;
 mod settings;
 mod subject_grant;
 mod system_clock;

@@ -61,6 +61,10 @@ async fn run(parts: &Parts, entry: &Entry, held: &Grant, command: &[String], inp
     let printed = command::run(command, input, &secrets).await;
     let now = parts.clock.now();
     match printed.and_then(|output| entry.grant_type.read_output(&output, &entry.terms, now)) {
+        // It was told the key that it is to replace.
+        Ok(response) if input == Some(&response.access) => {
+            Outcome::CommandFailed { detail: "the command printed the key that it was to replace".to_owned() }
+        }
         Ok(response) => bound(entry, Outcome::Renewed(not_younger(held, response, entry.terms.token_life, now))),
         Err(detail) => Outcome::CommandFailed { detail },
     }

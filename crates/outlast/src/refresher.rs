@@ -3,6 +3,7 @@
 use crate::handle::GrantHandle;
 use crate::keeper::{Entry, Keeper};
 use outlast_core::freshness::next_wake;
+use outlast_core::rotation::due_retirement;
 use outlast_core::{Ask, Plan, plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,6 +70,12 @@ async fn look(keeper: &Keeper, entry: &Arc<Entry>, places: &Arc<Semaphore>) -> D
     let now = keeper.clock().now();
     let strategy = entry.grant_type.strategy();
     match plan(&record.grant, strategy, Ask::default(), entry.lead, now) {
+        Plan::Serve(_) if due_retirement(&record.grant, now).is_some() && !entry.flight.is_aloft() => {
+            if let Ok(handle) = keeper.any_grant(&entry.terms.id) {
+                launch(handle, Arc::clone(places));
+            }
+            WAKE_ALOFT
+        }
         Plan::Renew | Plan::ServeAndRenew(_) => {
             if entry.flight.is_aloft() {
                 return WAKE_ALOFT;

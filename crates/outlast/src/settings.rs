@@ -119,7 +119,7 @@ impl GrantSettings {
             resource: self.resource.clone(),
             options: self.options.clone(),
             dpop: self.dpop,
-            renew_within: self.renew_within,
+            renew_within: self.renew_within.or(self.options.duration("rotate_every")),
             token_life: self.token_life,
             ..Terms::new(self.id.clone(), self.grant_type.clone(), self.server.identity())
         }

@@ -60,6 +60,7 @@ pub fn grant(name: &str, generation: u64) -> Grant {
         terms_fingerprint: 0,
         proof_key: None,
         registration: None,
+        key_fingerprint: None,
         retiring: None,
         wanted: Wanted::default(),
     }
@@ -112,6 +113,7 @@ pub fn all_kinds() -> Vec<Grant> {
         subject_issuer: Some("https://as.example".to_owned()),
         subject_name: Some("Ada <ada@example.com>".to_owned()),
         proof_key: Some(Secret::new("{\"kty\":\"EC\"}")),
+        key_fingerprint: Some(u64::MAX),
         retiring: Some(Retiring { access: Secret::new("old key"), retire_at: at }),
         wanted: Wanted {
             scope: vec!["api:write".to_owned()],

@@ -1,0 +1,33 @@
+//! Puts the secret that a rotation replaced out of use, once its overlap has passed.
+
+use crate::command;
+use crate::keeper::{Entry, Keeper};
+use outlast_core::rotation::{begin_retirement, due_retirement, settle_retirement};
+use outlast_core::strategy::Redemption;
+use outlast_core::{Code, Grant, Lease, Provider, Renewing, StoreError};
+use std::sync::Arc;
+
+impl Keeper {
+    /// The record after whatever retirement was due: noted on disk first, so that whoever comes after
+    /// a crash does not run the command again at once.
+    pub(crate) async fn retire(&self, entry: &Arc<Entry>, lease: &Lease, held: Grant) -> Result<Grant, StoreError> {
+        let Some(due) = due_retirement(&held, self.now()) else { return Ok(held) };
+        let retired = due.access.clone();
+        let noted = begin_retirement(&held, self.now());
+        self.parts().store.commit(lease, held.generation, &noted).await?;
+        let renewing =
+            Renewing { grant: &noted, terms: &entry.terms, provider: &Provider::default(), subject_token: None };
+        let outcome = match entry.grant_type.retirement(&renewing, &retired) {
+            Some(Redemption::Run { command, input }) => {
+                command::run(&command, input.as_ref(), &[retired]).await.map(drop)
+            }
+            Some(Redemption::Known(_) | Redemption::Post(_) | Redemption::Sign(_)) | None => Ok(()),
+        };
+        if let Err(detail) = &outcome {
+            tracing::warn!(grant = %noted.id, code = %Code::RotationFailed, %detail, "a replaced key is not retired");
+        }
+        let next = settle_retirement(&noted, outcome, self.now());
+        self.parts().store.commit(lease, noted.generation, &next).await?;
+        Ok(next)
+    }
+}
