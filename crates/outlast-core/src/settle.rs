@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::freshness::back_off;
 use crate::grant::{Cause, Grant, Standing, Terms, Trouble};
+use crate::id_token::read_id_token;
 use crate::outcome::{Outcome, describe};
 use crate::plan::{Ask, By, nearly_due};
 use crate::rotation::ROTATION_PAUSE;
@@ -61,7 +62,15 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
             let found = format!("{}: {}", evidence.place, evidence.found);
             refused(grant, strategy, &verdict, found, now)
         }
-        Outcome::Renewed(response) => renewed(grant, response, now),
+        Outcome::Renewed(response) => match another(grant, &response) {
+            None => renewed(grant, response, now),
+            // What is held stays. The server may have replaced its refresh token all the same: a
+            // refusal of that is then no wonder.
+            Some(why) => {
+                let kept = pause(grant, MISCONFIGURED_PAUSE, Code::ServerMisbehaved, why.to_owned(), now);
+                Grant { in_doubt: strategy.rotation == Rotation::Possible, ..kept }
+            }
+        },
         Outcome::Unsent(Fault::Unsigned) => {
             pause(grant, MISCONFIGURED_PAUSE, Code::ClientMisconfigured, describe(Fault::Unsigned).to_owned(), now)
         }
@@ -69,6 +78,23 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
             pause(grant, MISCONFIGURED_PAUSE, Code::InsecureAddress, describe(fault).to_owned(), now)
         }
         Outcome::Unsent(fault) => passing(grant, None, Code::ServerUnreachable, describe(fault).to_owned(), now),
+    }
+}
+
+/// Whether a renewal's ID token is that of another issuer, person or client than the login's (OpenID
+/// Connect Core 12.2, N42); in words.
+fn another(grant: &Grant, response: &TokenResponse) -> Option<&'static str> {
+    // Only a person whom an ID token named can be compared with one.
+    let issuer = grant.subject_issuer.as_ref()?;
+    let claims = read_id_token(response.id_token.as_ref()?)?;
+    if claims.issuer != *issuer {
+        Some("the renewal's ID token is of another issuer than the login's; the answer is not used")
+    } else if grant.subject.as_ref().is_some_and(|subject| *subject != claims.subject) {
+        Some("the renewal's ID token names another person than the login's; the answer is not used")
+    } else if !grant.client_id.is_empty() && !claims.audience.contains(&grant.client_id) {
+        Some("the renewal's ID token was made for another client; the answer is not used")
+    } else {
+        None
     }
 }
 

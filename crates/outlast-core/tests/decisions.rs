@@ -908,3 +908,35 @@ fn a_rotation_that_failed_keeps_the_key_pauses_and_leaves_no_doubt_behind() {
     assert_eq!((next.trouble.unwrap().code, next.in_doubt), (Code::RotationFailed, false));
     assert_eq!((next.tokens, next.generation), (intent.tokens, intent.generation));
 }
+
+fn id_token(claims: &str) -> Option<Secret> {
+    let part = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, text);
+    Some(Secret::new(format!("{}.{}.c2ln", part(r#"{"alg":"RS256"}"#), part(claims))))
+}
+
+#[test]
+fn n42_an_id_token_of_somebody_else_makes_a_renewal_unused_and_keeps_what_is_held() {
+    let mut held = live();
+    held.client_id = "agent".to_owned();
+    held.subject = Some("alice".to_owned());
+    held.subject_issuer = Some("https://as.example".to_owned());
+    let after = |claims: &str| {
+        let response = TokenResponse { id_token: id_token(claims), ..response("new", Some(3600), Some("next")) };
+        attempt(&held, &ROTATING, Outcome::Renewed(response), 80_000)
+    };
+    let same = after(r#"{"iss":"https://as.example","sub":"alice","aud":"agent"}"#);
+    assert_eq!((same.generation, same.standing), (Generation(8), Standing::Live));
+    for other in [
+        r#"{"iss":"https://as.example","sub":"bob","aud":"agent"}"#,
+        r#"{"iss":"https://other.example","sub":"alice","aud":"agent"}"#,
+        r#"{"iss":"https://as.example","sub":"alice","aud":["somebody"]}"#,
+    ] {
+        let next = after(other);
+        assert_eq!((next.generation, &next.tokens), (Generation(7), &held.tokens), "{other}");
+        assert_eq!(next.trouble.as_ref().unwrap().code, Code::ServerMisbehaved, "{other}");
+        assert!(next.in_doubt, "the server may have rotated");
+    }
+    // One that cannot be read says nothing, as before.
+    let encrypted = TokenResponse { id_token: Some(Secret::new("a.b.c.d.e")), ..response("new", Some(3600), None) };
+    assert_eq!(attempt(&held, &ROTATING, Outcome::Renewed(encrypted), 80_000).generation, Generation(8));
+}

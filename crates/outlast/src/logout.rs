@@ -1,5 +1,6 @@
-//! Signing out: the tokens are revoked at the server, then forgotten here, and served to nobody from
-//! the first moment on (RFC 7009, N24, N25).
+//! Signing out: the tokens are revoked at the server, then forgotten here, and served to nobody who
+//! looks at the record from the first moment on (RFC 7009, N24, N25). Another process that holds a fresh
+//! token serves it until it looks again.
 
 use crate::handle::GrantHandle;
 use crate::keeper::{Entry, Keeper, LEASE_PATIENCE, ROUNDS_MAX};

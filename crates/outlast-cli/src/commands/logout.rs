@@ -19,7 +19,8 @@ const AT_ONCE_MAX: usize = 16;
   outlast logout crm                  revoke at the server, then forget
   outlast logout crm --force          forget, whatever the server says
   outlast logout --all --json         one line for each grant
-From the first moment on no process is served the grant's tokens. If the server cannot revoke them
+From the first moment on no process that asks is served the grant's tokens; one that holds a fresh
+token serves it until it looks at the record again. If the server cannot revoke them
 now, the grant stays `revoking` (exit code 75), and the same command goes on later.")]
 pub(crate) struct Arguments {
     /// The grant
