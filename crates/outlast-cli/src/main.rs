@@ -9,6 +9,7 @@ mod env;
 mod exit;
 mod explain;
 mod hot_path;
+mod introspected;
 mod local_sidecar;
 mod login;
 mod output;

@@ -136,3 +136,22 @@ fn every_grant_is_signed_out_of_at_once() {
     assert_eq!(world.live(), (0, 0));
     assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
 }
+
+#[test]
+fn n26_status_tells_what_the_server_says_and_believes_nothing_but_active() {
+    let Some(world) = World::start(&["crm"]) else { return };
+    let told = |world: &World| -> Value {
+        let ran = world.run(&["status", "crm", "--introspect", "--json"], "");
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let good = told(&world);
+    assert_eq!(good["introspection"]["access_token"]["is"], "active", "{good}");
+    assert_eq!(good["introspection"]["refresh_token"]["is"], "active", "{good}");
+    world.server.fault(&json!({"kind": "html", "on": "introspection", "times": -1}));
+    let ill = told(&world);
+    assert_eq!(ill["introspection"]["access_token"]["is"], "unknown", "{ill}");
+    assert_eq!((&ill["standing"], &ill["generation"]), (&json!("live"), &good["generation"]), "nothing is changed");
+    let lines = world.run(&["status", "crm", "--introspect"], "");
+    assert!(lines.stdout.contains("crm: the server says: access token unknown"), "{}", lines.stdout);
+}

@@ -4,10 +4,10 @@ use super::Done;
 use crate::ask::now;
 use crate::context::Context;
 use crate::exit::Fault;
-use crate::{env, output, process, words};
+use crate::{env, introspected, output, process, words};
 use outlast::{Code, GrantSettings, Keeper, Timestamp};
 use outlast_daemon::status::GrantStatus;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// How often `--watch` looks.
@@ -18,6 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[command(after_help = "Examples:
   outlast status
   outlast status crm --json | jq .seconds_left
+  outlast status crm --introspect     also what the server says of the held tokens (RFC 7662)
   outlast status --watch --json       one line whenever something changes
 A grant in trouble is no failure of this command: read `standing` and `what to do`.")]
 pub(crate) struct Arguments {
@@ -26,6 +27,9 @@ pub(crate) struct Arguments {
     /// Print JSON: an array, or one object if a grant is named
     #[arg(long)]
     pub(crate) json: bool,
+    /// Ask the servers how the held tokens stand; changes nothing here
+    #[arg(long, conflicts_with = "watch")]
+    introspect: bool,
     /// Look again every second
     #[arg(long)]
     watch: bool,
@@ -40,10 +44,12 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             return watch(&keeper, arguments).await;
         }
         let statuses = look(&keeper).await?;
+        let told = if arguments.introspect { Some(introspected::ask(&keeper).await?) } else { None };
         if arguments.json {
-            output::json(&as_json(&statuses, arguments)?)?;
+            output::json(&with_introspection(as_json(&statuses, arguments)?, told.as_ref()))?;
         } else {
             output::data(&as_text(&statuses, now()))?;
+            told.iter().try_for_each(|told| output::data(&introspected::lines(told)))?;
         }
         Ok(0)
     })
@@ -109,6 +115,20 @@ fn as_json(statuses: &[GrantStatus], arguments: &Arguments) -> Result<Value, Fau
         (all, _) => serde_json::to_value(all),
     };
     value.map_err(|cause| Fault::new(Code::Internal, format!("a status is no JSON: {cause}")))
+}
+
+/// Each status with what its server says beside it, under `introspection`.
+fn with_introspection(mut statuses: Value, told: Option<&Map<String, Value>>) -> Value {
+    let Some(told) = told else { return statuses };
+    let add = |status: &mut Value| {
+        let name = status["name"].as_str().unwrap_or_default().to_owned();
+        status["introspection"] = told.get(&name).cloned().unwrap_or_default();
+    };
+    match statuses.as_array_mut() {
+        Some(all) => all.iter_mut().for_each(add),
+        None => add(&mut statuses),
+    }
+    statuses
 }
 
 fn as_text(statuses: &[GrantStatus], now: Timestamp) -> String {
