@@ -19,6 +19,18 @@ pub struct GrantOption {
     pub meaning: &'static str,
 }
 
+impl GrantOption {
+    /// One that may be left out.
+    pub const fn optional(name: &'static str, kind: OptionKind, meaning: &'static str) -> Self {
+        Self { name, kind, required: false, meaning }
+    }
+
+    /// One that has to be set.
+    pub const fn required(name: &'static str, kind: OptionKind, meaning: &'static str) -> Self {
+        Self { name, kind, required: true, meaning }
+    }
+}
+
 /// What kind of value an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionKind {

@@ -21,30 +21,10 @@ static STRATEGY: Strategy = Strategy {
 
 static OPTIONS: &[GrantOption] = &[
     GrantOption { name: "key", kind: OptionKind::Secret, required: true, meaning: "the API key" },
-    GrantOption {
-        name: "new_key",
-        kind: OptionKind::Command,
-        required: false,
-        meaning: "what makes and prints a new key; it reads the present one",
-    },
-    GrantOption {
-        name: "overlap",
-        kind: OptionKind::Duration,
-        required: false,
-        meaning: "how long a replaced key stays good",
-    },
-    GrantOption {
-        name: "retire_key",
-        kind: OptionKind::Command,
-        required: false,
-        meaning: "what puts a replaced key out of use; it reads that key",
-    },
-    GrantOption {
-        name: "rotate_every",
-        kind: OptionKind::Duration,
-        required: false,
-        meaning: "how long a key is used",
-    },
+    GrantOption::optional("new_key", OptionKind::Command, "what makes and prints a new key; it reads the present one"),
+    GrantOption::optional("overlap", OptionKind::Duration, "how long a replaced key stays good"),
+    GrantOption::optional("retire_key", OptionKind::Command, "what puts a replaced key out of use; it reads that key"),
+    GrantOption::optional("rotate_every", OptionKind::Duration, "how long a key is used"),
 ];
 
 impl GrantType for ApiKey {

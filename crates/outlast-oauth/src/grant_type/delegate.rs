@@ -18,30 +18,22 @@ static STRATEGY: Strategy = Strategy {
 };
 
 static OPTIONS: &[GrantOption] = &[
-    GrantOption {
-        name: "command",
-        kind: OptionKind::Command,
-        required: true,
-        meaning: "what prints the access token, such as [\"gh\", \"auth\", \"token\"]",
-    },
-    GrantOption {
-        name: "expires_pointer",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "where in the JSON it says when the token ends, as a JSON pointer (RFC 6901)",
-    },
-    GrantOption {
-        name: "format",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "what the command prints: auto, json or text",
-    },
-    GrantOption {
-        name: "token_pointer",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "where in the JSON the token stands, as a JSON pointer (RFC 6901)",
-    },
+    GrantOption::required(
+        "command",
+        OptionKind::Command,
+        "what prints the access token, such as [\"gh\", \"auth\", \"token\"]",
+    ),
+    GrantOption::optional(
+        "expires_pointer",
+        OptionKind::Text,
+        "where in the JSON it says when the token ends, as a JSON pointer (RFC 6901)",
+    ),
+    GrantOption::optional("format", OptionKind::Text, "what the command prints: auto, json or text"),
+    GrantOption::optional(
+        "token_pointer",
+        OptionKind::Text,
+        "where in the JSON the token stands, as a JSON pointer (RFC 6901)",
+    ),
 ];
 
 impl GrantType for Delegate {

@@ -32,32 +32,28 @@ const BACKDATED: Duration = Duration::from_secs(60);
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 const OPTIONS: &[GrantOption] = &[
-    GrantOption {
-        name: "api",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "where the API is, for GitHub Enterprise, such as https://github.example.com/api/v3",
-    },
+    GrantOption::optional(
+        "api",
+        OptionKind::Text,
+        "where the API is, for GitHub Enterprise, such as https://github.example.com/api/v3",
+    ),
     GrantOption { name: "app_id", kind: OptionKind::Text, required: false, meaning: "the app's id, if not client_id" },
-    GrantOption {
-        name: "installation_id",
-        kind: OptionKind::Text,
-        required: true,
-        meaning: "the number of the installation, the last part of its address in the settings",
-    },
-    GrantOption {
-        name: "permissions",
-        kind: OptionKind::Table,
-        required: false,
-        meaning: "fewer permissions than the app has, such as { contents = \"read\" }",
-    },
+    GrantOption::required(
+        "installation_id",
+        OptionKind::Text,
+        "the number of the installation, the last part of its address in the settings",
+    ),
+    GrantOption::optional(
+        "permissions",
+        OptionKind::Table,
+        "fewer permissions than the app has, such as { contents = \"read\" }",
+    ),
     GrantOption { name: "private_key", kind: OptionKind::Secret, required: true, meaning: "the app's private key" },
-    GrantOption {
-        name: "repositories",
-        kind: OptionKind::List,
-        required: false,
-        meaning: "fewer repositories than the installation has, by their names without the owner",
-    },
+    GrantOption::optional(
+        "repositories",
+        OptionKind::List,
+        "fewer repositories than the installation has, by their names without the owner",
+    ),
 ];
 
 impl GrantType for GithubApp {

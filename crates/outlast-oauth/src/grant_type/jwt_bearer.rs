@@ -26,54 +26,34 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const LIFE: Duration = Duration::from_secs(180);
 
 const OPTIONS: &[GrantOption] = &[
-    GrantOption {
-        name: "algorithm",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "what the private key signs with, if not what is usual for it",
-    },
-    GrantOption {
-        name: "audience",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "the `aud` of the assertion, if not the issuer or token endpoint",
-    },
-    GrantOption {
-        name: "claims",
-        kind: OptionKind::Table,
-        required: false,
-        meaning: "further claims of the assertion, such as { scope = \"signature\" }",
-    },
-    GrantOption {
-        name: "issuer_claim",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "the `iss` of the assertion, if not client_id",
-    },
-    GrantOption {
-        name: "key_id",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "the private key's name at the server (`kid`)",
-    },
-    GrantOption {
-        name: "private_key",
-        kind: OptionKind::Secret,
-        required: false,
-        meaning: "the private key that signs, as PEM or JWK",
-    },
-    GrantOption {
-        name: "service_account",
-        kind: OptionKind::Secret,
-        required: false,
-        meaning: "a Google service account's key file, in place of private_key",
-    },
-    GrantOption {
-        name: "subject",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "the `sub` of the assertion: for whom the token is, if not for the issuer itself",
-    },
+    GrantOption::optional(
+        "algorithm",
+        OptionKind::Text,
+        "what the private key signs with, if not what is usual for it",
+    ),
+    GrantOption::optional(
+        "audience",
+        OptionKind::Text,
+        "the `aud` of the assertion, if not the issuer or token endpoint",
+    ),
+    GrantOption::optional(
+        "claims",
+        OptionKind::Table,
+        "further claims of the assertion, such as { scope = \"signature\" }",
+    ),
+    GrantOption::optional("issuer_claim", OptionKind::Text, "the `iss` of the assertion, if not client_id"),
+    GrantOption::optional("key_id", OptionKind::Text, "the private key's name at the server (`kid`)"),
+    GrantOption::optional("private_key", OptionKind::Secret, "the private key that signs, as PEM or JWK"),
+    GrantOption::optional(
+        "service_account",
+        OptionKind::Secret,
+        "a Google service account's key file, in place of private_key",
+    ),
+    GrantOption::optional(
+        "subject",
+        OptionKind::Text,
+        "the `sub` of the assertion: for whom the token is, if not for the issuer itself",
+    ),
 ];
 
 /// Claims that are made when the assertion is sent, or stand in options of their own.

@@ -27,18 +27,12 @@ const LIFE: Duration = Duration::from_secs(59 * 60);
 const BACKDATED: Duration = Duration::from_secs(60);
 
 const OPTIONS: &[GrantOption] = &[
-    GrantOption {
-        name: "account",
-        kind: OptionKind::Text,
-        required: true,
-        meaning: "the account's identifier, such as exampleorg-account1",
-    },
-    GrantOption {
-        name: "private_key",
-        kind: OptionKind::Secret,
-        required: true,
-        meaning: "the private key, whose public half the user has (RSA_PUBLIC_KEY)",
-    },
+    GrantOption::required("account", OptionKind::Text, "the account's identifier, such as exampleorg-account1"),
+    GrantOption::required(
+        "private_key",
+        OptionKind::Secret,
+        "the private key, whose public half the user has (RSA_PUBLIC_KEY)",
+    ),
     GrantOption { name: "user", kind: OptionKind::Text, required: true, meaning: "the user's name at Snowflake" },
 ];
 

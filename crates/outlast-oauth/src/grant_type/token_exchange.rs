@@ -24,48 +24,33 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 const OPTIONS: &[GrantOption] = &[
-    GrantOption {
-        name: "actor_token",
-        kind: OptionKind::Secret,
-        required: false,
-        meaning: "a token of whoever acts for the subject",
-    },
-    GrantOption {
-        name: "actor_token_type",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "what kind of token the actor's is, if not an access token",
-    },
-    GrantOption {
-        name: "audience",
-        kind: OptionKind::List,
-        required: false,
-        meaning: "the names of the services the token is for, as the server knows them",
-    },
-    GrantOption {
-        name: "requested_token_type",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "what kind of token is wanted, if not what the server gives by itself",
-    },
-    GrantOption {
-        name: "subject_grant",
-        kind: OptionKind::Grant,
-        required: false,
-        meaning: "the name of the grant whose access token is exchanged",
-    },
-    GrantOption {
-        name: "subject_token",
-        kind: OptionKind::Secret,
-        required: false,
-        meaning: "the token that is exchanged, in place of subject_grant",
-    },
-    GrantOption {
-        name: "subject_token_type",
-        kind: OptionKind::Text,
-        required: false,
-        meaning: "what kind of token the subject's is, if not an access token",
-    },
+    GrantOption::optional("actor_token", OptionKind::Secret, "a token of whoever acts for the subject"),
+    GrantOption::optional(
+        "actor_token_type",
+        OptionKind::Text,
+        "what kind of token the actor's is, if not an access token",
+    ),
+    GrantOption::optional(
+        "audience",
+        OptionKind::List,
+        "the names of the services the token is for, as the server knows them",
+    ),
+    GrantOption::optional(
+        "requested_token_type",
+        OptionKind::Text,
+        "what kind of token is wanted, if not what the server gives by itself",
+    ),
+    GrantOption::optional("subject_grant", OptionKind::Grant, "the name of the grant whose access token is exchanged"),
+    GrantOption::optional(
+        "subject_token",
+        OptionKind::Secret,
+        "the token that is exchanged, in place of subject_grant",
+    ),
+    GrantOption::optional(
+        "subject_token_type",
+        OptionKind::Text,
+        "what kind of token the subject's is, if not an access token",
+    ),
 ];
 
 impl GrantType for TokenExchange {
