@@ -40,16 +40,9 @@ static OF_THE_CLIENT: [HeaderName; 13] = [
 const FORWARDING: &str = "x-forwarded-";
 
 /// Of the upstream alone. Cookies and the promise of https would hold for every port of this
-/// machine, and another service named here would be reached around this proxy. Nonces for proofs are
-/// answered here.
-static OF_THE_UPSTREAM: [HeaderName; 6] = [
-    ALT_SVC,
-    HeaderName::from_static("dpop-nonce"),
-    OUTLAST_CODE,
-    PROXY_AUTHENTICATE,
-    SET_COOKIE,
-    STRICT_TRANSPORT_SECURITY,
-];
+/// machine, and another service named here would be reached around this proxy.
+static OF_THE_UPSTREAM: [HeaderName; 5] =
+    [ALT_SVC, OUTLAST_CODE, PROXY_AUTHENTICATE, SET_COOKIE, STRICT_TRANSPORT_SECURITY];
 
 /// Strips a request's fields, `own` among them: the one that is to carry the grant's token. What is
 /// set afterwards cannot be removed by them.
