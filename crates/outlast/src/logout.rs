@@ -76,8 +76,9 @@ struct Unfinished {
 }
 
 impl GrantHandle {
-    /// Signs out: from now on no process is served a token of this grant; the refresh token and then
-    /// the access token are revoked at the server; then they are forgotten.
+    /// Signs out: from now on no process that looks at the record is served a token of this grant, and
+    /// one that holds a fresh token serves it until it looks again; the refresh token and then the
+    /// access token are revoked at the server; then they are forgotten.
     ///
     /// If the server cannot do it now, the grant stays `revoking`, and another call goes on. With
     /// `force` the tokens are forgotten whatever the server says.
