@@ -51,8 +51,9 @@ fn from_sidecar(places: &Places, entry: &GrantEntry) -> Option<Secret> {
 /// The access token, if it may be served without a further look: the same judgement as the
 /// library's, for the one case that needs neither clock thread nor lease.
 fn servable(entry: &GrantEntry, grant: Grant) -> Option<Secret> {
-    // Whether an API key was replaced tells only its source, which is not read here.
-    if entry.grant_type == "api_key" {
+    // Whether an API key was replaced tells only its source, which is not read here; and a bound token is
+    // not handed out without a word.
+    if entry.grant_type == "api_key" || entry.dpop {
         return None;
     }
     let same_server = grant.authorization_server == entry.server.identity();

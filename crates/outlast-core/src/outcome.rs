@@ -1,6 +1,7 @@
 //! What a token request came to, for [`crate::settle`].
 
 use crate::classify::{EndpointKind, Evidence, Quirks, Verdict, classify};
+use crate::error::Code;
 use crate::wire::{Answer, Fault, Reply, TokenResponse};
 
 /// What a token request came to.
@@ -9,6 +10,14 @@ pub enum Outcome {
     /// A command that was to bring it failed, or printed nothing that can be used.
     CommandFailed {
         /// In words without secrets.
+        detail: String,
+    },
+    /// It was carried out, and what it brought must not be used: the refresh token it was sent with may
+    /// be replaced by one that was thrown away.
+    Discarded {
+        /// What kind of failure.
+        code: Code,
+        /// Why, in words without secrets.
         detail: String,
     },
     /// It may have been carried out, and no answer says so: the refresh token may be spent.

@@ -57,6 +57,7 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
             Grant { in_doubt: false, ..pause(grant, ROTATION_PAUSE, Code::RotationFailed, detail, now) }
         }
         Outcome::CommandFailed { detail } => passing(grant, None, Code::CommandFailed, detail, now),
+        Outcome::Discarded { code, detail } => discarded(grant, strategy, code, detail, now),
         Outcome::InDoubt { detail } => in_doubt(grant, strategy, detail, now),
         Outcome::Refused(verdict, evidence) => {
             let found = format!("{}: {}", evidence.place, evidence.found);
@@ -64,12 +65,7 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
         }
         Outcome::Renewed(response) => match another(grant, &response) {
             None => renewed(grant, response, now),
-            // What is held stays. The server may have replaced its refresh token all the same: a
-            // refusal of that is then no wonder.
-            Some(why) => {
-                let kept = pause(grant, MISCONFIGURED_PAUSE, Code::ServerMisbehaved, why.to_owned(), now);
-                Grant { in_doubt: strategy.rotation == Rotation::Possible, ..kept }
-            }
+            Some(why) => discarded(grant, strategy, Code::ServerMisbehaved, why.to_owned(), now),
         },
         Outcome::Unsent(Fault::Unsigned) => {
             pause(grant, MISCONFIGURED_PAUSE, Code::ClientMisconfigured, describe(Fault::Unsigned).to_owned(), now)
@@ -79,6 +75,13 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
         }
         Outcome::Unsent(fault) => passing(grant, None, Code::ServerUnreachable, describe(fault).to_owned(), now),
     }
+}
+
+/// What is held stays. The server may have replaced its refresh token all the same: a refusal of that
+/// is then a lost rotation, and no sign that the grant was revoked.
+fn discarded(grant: &Grant, strategy: &Strategy, code: Code, detail: String, now: Timestamp) -> Grant {
+    let in_doubt = grant.in_doubt || strategy.rotation == Rotation::Possible;
+    Grant { in_doubt, ..pause(grant, MISCONFIGURED_PAUSE, code, detail, now) }
 }
 
 /// Whether a renewal's ID token is that of another issuer, person or client than the login's (OpenID

@@ -82,6 +82,7 @@ async fn n32_a_token_that_is_not_bound_is_discarded_and_what_is_held_stays() {
     assert!(refused.to_string().contains("not bound to the grant's key"), "{refused}");
     let after = handle.record().await.unwrap();
     assert_eq!((after.generation, after.tokens), (held.generation, held.tokens));
+    assert!(after.in_doubt, "the server has replaced the refresh token: its refusal will be no revocation");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,13 @@ async fn n48_a_client_of_one_server_is_never_used_at_another() {
     let handle = moved.grant(&id("mcp")).unwrap();
     let refused = handle.access_token(Ask::default()).await.unwrap_err();
     assert_eq!(refused.code(), Code::AuthorizationServerChanged);
+    // A login that fails takes nothing away: back at the old server, its client still renews the grant.
+    new.fault(&json!({"kind": "oauth_error", "on": "token", "times": 1, "error": "invalid_grant", "status": 400}));
+    handle.login(&LoginOptions::default(), &Browser).await.unwrap_err();
+    let back = Settings::new(home.path().join("state")).grant(discovered(&old).await).open().unwrap();
+    let still = back.grant(&id("mcp")).unwrap().record().await.unwrap();
+    assert_eq!(still.registration.as_ref(), Some(&before));
+    drop(back);
     handle.login(&LoginOptions::default(), &Browser).await.unwrap();
     let after = handle.record().await.unwrap();
     let client = after.registration.unwrap();

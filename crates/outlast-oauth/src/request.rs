@@ -3,7 +3,7 @@
 use crate::client_authentication::authenticate;
 use outlast_core::strategy::{Redemption, Renewing, Unrenewable};
 use outlast_core::wire::{Content, TokenRequest};
-use outlast_core::{Provider, Secret, Terms};
+use outlast_core::{Grant, Provider, Secret, Terms};
 use url::form_urlencoded;
 
 /// A token request of `grant_type` with its `own` parameters, the configured scope and resource,
@@ -34,11 +34,29 @@ pub(crate) fn authenticated(mut request: TokenRequest, terms: &Terms, provider: 
 /// The refresh request of RFC 6749 6, the renewal of every grant type that holds a refresh token.
 pub(crate) fn refresh(renewing: &Renewing<'_>) -> Result<Redemption, Unrenewable> {
     let Renewing { grant, terms, provider, .. } = *renewing;
+    if terms.dpop && grant.proof_key.is_none() {
+        // Sent without a proof it would bring a token that must not be used, and be spent for it.
+        return Err(Unrenewable::Misconfigured(
+            "dpop is set, and what is held is bound to no key: sign in with outlast login, or remove dpop",
+        ));
+    }
     let held = grant.tokens.as_ref().and_then(|tokens| tokens.refresh.clone());
     let refresh = held.filter(|token| !token.is_empty()).ok_or(Unrenewable::NoRefreshToken)?;
     let mut request = token_request("refresh_token", vec![("refresh_token", refresh)], terms, provider);
+    if !asks_for_what_was_granted(grant, terms)
+        && let Content::Form(form) = &mut request.content
+    {
+        form.retain(|(name, _)| *name != "scope");
+    }
     request.proof_key = grant.proof_key.clone();
     Ok(Redemption::Post(request))
+}
+
+/// Whether the configured scope is that of the grant. If not, none is sent, which means what was
+/// granted (RFC 6749 6): more would be refused (N06), and less would take away again what a later
+/// sign-in brought.
+fn asks_for_what_was_granted(grant: &Grant, terms: &Terms) -> bool {
+    grant.scope_not_granted(terms).is_empty() && grant.wanted.scope.is_empty()
 }
 
 /// The form as it is sent (`application/x-www-form-urlencoded`).

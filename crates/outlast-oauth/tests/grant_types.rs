@@ -157,3 +157,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn n06_a_refresh_asks_for_no_more_than_was_granted_and_takes_nothing_away() {
+    let terms = terms(ClientAuth::None);
+    let mut held = grant(&terms, Some("held"));
+    let sent = |held: &Grant| {
+        let request = renewal("authorization_code", &terms, held).unwrap();
+        form(&request).iter().find(|(name, _)| *name == "scope").map(|(_, scope)| (*scope).to_owned())
+    };
+    assert_eq!(sent(&held).as_deref(), Some("api offline_access"), "unsaid: as was asked (RFC 6749 5.1)");
+    held.tokens.as_mut().unwrap().scope = Some(vec!["api".to_owned()]);
+    assert_eq!(sent(&held).as_deref(), Some("api offline_access"), "what servers do not echo is not missed");
+    held.tokens.as_mut().unwrap().scope = Some(vec!["other".to_owned()]);
+    assert_eq!(sent(&held), None, "less was granted");
+    held.tokens.as_mut().unwrap().scope = Some(vec!["api".to_owned(), "more".to_owned()]);
+    held.wanted = held.wanted.with_scope(&["more".to_owned()]);
+    assert_eq!(sent(&held), None, "a later sign-in brought more");
+}
+
+#[test]
+fn n32_a_refresh_token_that_is_bound_to_no_key_is_not_spent_where_dpop_is_wanted() {
+    let terms = Terms { dpop: true, ..terms(ClientAuth::None) };
+    let mut held = grant(&terms, Some("held"));
+    assert!(matches!(renewal("authorization_code", &terms, &held), Err(Unrenewable::Misconfigured(_))));
+    held.proof_key = Some(Secret::new("a key"));
+    assert!(renewal("authorization_code", &terms, &held).is_ok());
+}

@@ -9,7 +9,7 @@ use outlast_core::grant::Wanted;
 use outlast_core::plan::{By, plan};
 use outlast_core::rotation::due_retirement;
 use outlast_core::token::TokenSet;
-use outlast_core::{Ask, Generation, Grant, GrantId, Plan, Standing, Timestamp};
+use outlast_core::{Ask, Cause, Generation, Grant, GrantId, Plan, Standing, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,7 +98,8 @@ impl GrantHandle {
 
     fn serve(&self, record: Arc<Published>) -> Result<AccessToken, TokenError> {
         let grant = self.id().clone();
-        AccessToken::of(record).ok_or(TokenError::NeedsUser { grant, cause: outlast_core::Cause::NeverGranted })
+        let cause = if record.has_lost_key() { Cause::ProofKeyLost } else { Cause::NeverGranted };
+        AccessToken::of(record).ok_or(TokenError::NeedsUser { grant, cause })
     }
 
     fn renew_behind(&self, ask: Ask) {

@@ -39,6 +39,12 @@ impl Published {
         Self { grant, fresh_until, field, header, proof_key, accepted: AtomicBool::new(accepted) }
     }
 
+    /// Whether the token is bound to a key that is not there or cannot be read (F48).
+    pub(crate) fn has_lost_key(&self) -> bool {
+        let bound = self.grant.tokens.as_ref().is_some_and(|tokens| tokens.token_type == TokenType::Dpop);
+        bound && self.proof_key.is_none()
+    }
+
     /// Whether a resource took this token.
     pub(crate) fn accepted(&self) -> bool {
         self.accepted.load(Ordering::Relaxed)
@@ -51,9 +57,9 @@ impl Published {
 pub struct AccessToken(pub(crate) Arc<Published>);
 
 impl AccessToken {
-    /// Only records that hold a token and its header become an access token.
+    /// Only records that hold a token, its header and what proves it become an access token.
     pub(crate) fn of(published: Arc<Published>) -> Option<Self> {
-        published.header.is_some().then_some(Self(published))
+        (published.header.is_some() && !published.has_lost_key()).then_some(Self(published))
     }
 
     /// The token itself.

@@ -7,7 +7,7 @@ use outlast_core::classify::{Evidence, Verdict};
 use outlast_core::outcome::judge;
 use outlast_core::strategy::Redemption;
 use outlast_core::token::TokenType;
-use outlast_core::{Grant, Lease, Outcome, Provider, Reply, Secret, Timestamp, TokenResponse};
+use outlast_core::{Code, Grant, Lease, Outcome, Provider, Reply, Secret, Timestamp, TokenResponse};
 use outlast_oauth::assertion;
 use std::time::Duration;
 
@@ -47,10 +47,11 @@ fn signed_token(signed: &Secret, life: Duration) -> TokenResponse {
 /// would need no key. What is held stays.
 pub(crate) fn bound(entry: &Entry, outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Renewed(response) if entry.terms.dpop && response.token_type != TokenType::Dpop => unwritable(
-            "the server gave a token that is not bound to the grant's key: have DPoP set up for this client at the \
-             server, or remove dpop from the configuration",
-        ),
+        Outcome::Renewed(response) if entry.terms.dpop && response.token_type != TokenType::Dpop => {
+            let detail = "the server gave a token that is not bound to the grant's key: have DPoP set up for this \
+                          client at the server, or remove dpop from the configuration";
+            Outcome::Discarded { code: Code::ClientMisconfigured, detail: detail.to_owned() }
+        }
         other => other,
     }
 }

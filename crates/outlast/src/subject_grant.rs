@@ -44,8 +44,10 @@ impl Keeper {
 pub(crate) fn refuses_subject(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Refused(Verdict::GrantDead | Verdict::AccessTokenExpired | Verdict::AccessTokenInvalid, _) => true,
+        // What RFC 8693 2.2.2 says of a subject token that is not good.
+        Outcome::Refused(_, evidence) => evidence.found == "invalid_request",
         Outcome::CommandFailed { .. }
-        | Outcome::Refused(..)
+        | Outcome::Discarded { .. }
         | Outcome::InDoubt { .. }
         | Outcome::Renewed(_)
         | Outcome::Unsent(_) => false,

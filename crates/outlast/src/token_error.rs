@@ -144,7 +144,7 @@ impl fmt::Display for TokenError {
             Self::NotRevoked { grant, detail, .. } => {
                 write!(
                     f,
-                    "grant {grant} is signed out here, and its tokens are served to nobody, but they may still be good \
+                    "grant {grant} is signed out here, but its tokens may still be good \
                      at the authorization server: {detail}. "
                 )?;
                 f.write_str(if self.code().advice() == Advice::FixConfig {

@@ -86,6 +86,7 @@ impl GrantHandle {
             kind: EndpointKind::Token,
             nonce: request.nonce().cloned(),
             switch_account: options.switch_account,
+            registration: held.registration.clone(),
         };
         match self.keeper.take_over(&self.entry, consent).await? {
             TakenOver::LoggedIn(brought) => Ok(brought),

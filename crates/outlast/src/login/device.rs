@@ -42,6 +42,7 @@ impl GrantHandle {
             kind: EndpointKind::Device,
             nonce: None,
             switch_account: options.switch_account,
+            registration: held.registration.clone(),
         };
         self.poll(polling, &consent, prompt).await
     }

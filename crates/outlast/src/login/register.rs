@@ -7,7 +7,7 @@ use crate::handle::GrantHandle;
 use crate::keeper::{LEASE_PATIENCE, NotFound};
 use outlast_core::grant::Registration;
 use outlast_core::wire::Provider;
-use outlast_core::{Grant, Timestamp};
+use outlast_core::{Grant, Standing, Timestamp};
 use outlast_oauth::registration::{self, Application, RegistrationError};
 
 impl GrantHandle {
@@ -40,14 +40,20 @@ impl GrantHandle {
         let client = client.map_err(|error| self.unregistered(error))?;
         tracing::info!(grant = %terms.id, "a client was registered");
         let next = Grant { registration: Some(client), ..held.clone() };
-        parts.store.commit(&lease, held.generation, &next).await?;
+        // What is held at another server needs the client of that one until the login is done (R11): the
+        // new client then comes with the tokens.
+        if held.tokens.is_none() || held.authorization_server == terms.authorization_server {
+            parts.store.commit(&lease, held.generation, &next).await?;
+        }
         Ok(next)
     }
 
-    /// A client that its server no longer knows is forgotten: the next login registers anew.
+    /// A client that its server no longer knows is forgotten: the next login registers anew. Not while
+    /// something is held that may be renewed with it.
     pub(super) async fn forget_client(&self, used: &Grant) {
         let Some(client) = used.registration.clone().filter(|_| self.entry.terms.client_id.is_empty()) else { return };
-        let same = |held: &Grant| held.registration.as_ref() == Some(&client);
+        let idle = |held: &Grant| held.tokens.is_none() || matches!(held.standing, Standing::Parked { .. });
+        let same = |held: &Grant| held.registration.as_ref() == Some(&client) && idle(held);
         let change = |held: &Grant| same(held).then(|| Grant { registration: None, ..held.clone() });
         if let Err(error) = self.keeper.change(&self.entry, change).await {
             tracing::warn!(grant = %self.id(), code = %error.code(), "a client that is refused is not forgotten");

@@ -7,6 +7,7 @@ use super::{LoggedIn, subject};
 use crate::keeper::{Entry, Keeper, LEASE_PATIENCE, NotFound, Parts, ROUNDS_MAX};
 use crate::redeem;
 use outlast_core::classify::{EndpointKind, Evidence, Verdict};
+use outlast_core::grant::Registration;
 use outlast_core::outcome::{describe, judge_as};
 use outlast_core::sign_in::{SignedIn, sign_in};
 use outlast_core::wire::{Fault, TokenRequest};
@@ -25,6 +26,8 @@ pub(crate) struct Consent {
     pub(crate) nonce: Option<Secret>,
     /// Whether another account may take the place of the one that is held.
     pub(crate) switch_account: bool,
+    /// The client that was registered for it, if one was.
+    pub(crate) registration: Option<Registration>,
 }
 
 /// What came of it.
@@ -63,13 +66,15 @@ impl Keeper {
         let response = match redeem::bound(entry, outcome) {
             Outcome::Renewed(response) => response,
             Outcome::Refused(verdict, evidence) => return Ok(TakenOver::Refused(verdict, evidence)),
+            Outcome::Discarded { code, detail } => return Ok(unanswered(code, detail)),
             Outcome::CommandFailed { detail } => return Ok(unanswered(Code::CommandFailed, detail)),
             Outcome::InDoubt { detail } => return Ok(unanswered(Code::ServerMisbehaved, detail)),
-            Outcome::Unsent(fault @ Fault::Insecure) => {
+            Outcome::Unsent(fault @ (Fault::Insecure | Fault::OutOfReach)) => {
                 return Ok(unanswered(Code::InsecureAddress, describe(fault).to_owned()));
             }
             Outcome::Unsent(fault) => return Ok(unanswered(Code::ServerUnreachable, describe(fault).to_owned())),
         };
+        let held = with_client_of(held, consent.registration.as_ref());
         let terms = entry.terms.as_registered(&held);
         let asked = subject::Asked { entry, terms: &terms, provider, nonce: consent.nonce.as_ref() };
         let subject = subject::find(parts, &asked, &response, self.now()).await?;
@@ -106,13 +111,19 @@ impl Keeper {
                 // Somebody took the lease over: the new tokens are good all the same.
                 Err(StoreError::Fenced { .. }) => {
                     lease = parts.store.lease(&entry.terms.id, LEASE_PATIENCE).await?;
-                    held = stored(parts, entry).await?;
+                    let client = held.registration;
+                    held = with_client_of(stored(parts, entry).await?, client.as_ref());
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         Err(StoreError::Busy { grant: entry.terms.id.clone() }.into())
     }
+}
+
+/// `held` with the client that a consent was given to: the tokens it brings are that one's.
+fn with_client_of(held: Grant, client: Option<&Registration>) -> Grant {
+    Grant { registration: client.cloned().or(held.registration.clone()), ..held }
 }
 
 /// The record as it is on disk, of whichever server: a login is how a grant moves to another.

@@ -124,6 +124,8 @@ fn attach<B>(
     // Whatever the grant's own field is: a second credential never leaves (N11).
     request.headers_mut().remove(AUTHORIZATION);
     request.headers_mut().insert(token.field().clone(), token.authorization().clone());
+    // A proof of the caller's is for a key of the caller's.
+    request.headers_mut().remove(PROOF);
     if token.token_type() == TokenType::Dpop {
         prove(handle, parts, token, request.headers_mut());
     }
@@ -133,8 +135,6 @@ fn attach<B>(
 /// Sets the proof that goes with a bound token: for this request alone, with the nonce that its
 /// resource gave last (RFC 9449 7.1, N31).
 fn prove(handle: &GrantHandle, parts: &request::Parts, token: &AccessToken, headers: &mut HeaderMap) {
-    // A proof of the caller's is for a key of the caller's.
-    headers.remove(PROOF);
     let keeper = handle.keeper();
     let nonce = keeper.nonces().latest(&parts.uri);
     if let Some(proof) = token.proof(&parts.method, &parts.uri, nonce.as_deref(), keeper.clock().now()) {
