@@ -2,21 +2,14 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "a test prepares files and reads its own environment")]
 
+mod support;
+
 use outlast_testkit::peer::OidcProvider;
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn add(folder: &std::path::Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_outlast"))
-        .arg("add")
-        .args(arguments)
-        .env_clear()
-        .env("HOME", folder)
-        .env("OUTLAST_CONFIG", folder.join("outlast.toml"))
-        .env("OUTLAST_HOME", folder.join("state"))
-        .stdin(std::process::Stdio::null())
-        .output()
-        .unwrap()
+    support::outlast(folder, &[&["add"], arguments].concat()).output().unwrap()
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "a test prepares files and reads its own environment")]
 
+mod support;
+
 use outlast_testkit::peer::{OidcProvider, REQUIRE_PEERS};
 use serde_json::{Value, json};
 use std::fs;
@@ -16,7 +18,7 @@ struct World {
     folder: tempfile::TempDir,
 }
 
-fn support(name: &str) -> String {
+fn script(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support").join(name);
     path.to_str().unwrap().to_owned()
 }
@@ -41,18 +43,8 @@ impl World {
     }
 
     fn outlast(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
-        command
-            .args(arguments)
-            .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap())
-            .env("HOME", self.folder.path())
-            .env("OUTLAST_CONFIG", self.path("outlast.toml"))
-            .env("OUTLAST_HOME", self.path("state"))
-            .env("SECRET", "basic-secret")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = support::outlast(self.folder.path(), arguments);
+        command.env("SECRET", "basic-secret");
         command
     }
 
@@ -91,7 +83,7 @@ fn a_person_signs_in_with_a_real_chromium_through_login_and_consent() {
         return;
     }
     let Some(world) = World::start(&[("AUTO_CONSENT", "0")], PUBLIC) else { return };
-    let browser = format!("python3 {}", support("chromium.py"));
+    let browser = format!("python3 {}", script("chromium.py"));
     let told = world.outlast(&["login", "crm", "--timeout", "2m"]).env("BROWSER", browser).output().unwrap();
     world.assert_signed_in(&told);
 }
@@ -108,7 +100,7 @@ fn each_client_signs_in_by_loopback_at_a_server_nobody_here_wrote() {
         ("client_id = \"dpop\"\ndpop = true\n".to_owned(), ""),
     ] {
         let Some(world) = World::start(&[("AUTO_LOGIN", "1")], &grant) else { return };
-        let browser = format!("python3 {}", support("browser.py"));
+        let browser = format!("python3 {}", script("browser.py"));
         let mut login = world.outlast(&["login", "crm", "--timeout", "1m"]);
         let told = login.env("BROWSER", browser).env("SECRET", secret).output().unwrap();
         let (out, err) = (text(&told.stdout), text(&told.stderr));
@@ -126,7 +118,7 @@ fn r15_without_a_browser_the_address_it_ended_at_is_pasted() {
     let visit: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
     assert_eq!((&visit["event"], &visit["listening"]), (&json!("visit"), &json!(false)));
     let address = visit["address"].as_str().unwrap();
-    let browsed = Command::new("python3").args([&support("browser.py"), "--stop", address]).output().unwrap();
+    let browsed = Command::new("python3").args([&script("browser.py"), "--stop", address]).output().unwrap();
     let mut stdin = login.stdin.take().unwrap();
     stdin.write_all(b"https://elsewhere.example/callback?code=CANARY&state=forged\n").unwrap();
     let refused: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
@@ -157,7 +149,7 @@ fn n23_a_device_code_is_shown_with_who_asks_and_a_warning_and_its_approval_signs
 #[test]
 fn a_denied_device_code_exits_77_and_keeps_what_was_held() {
     let Some(world) = World::start(&[("AUTO_LOGIN", "1")], PUBLIC) else { return };
-    let browser = format!("python3 {}", support("browser.py"));
+    let browser = format!("python3 {}", script("browser.py"));
     let first = world.outlast(&["login", "crm"]).env("BROWSER", &browser).output().unwrap();
     world.assert_signed_in(&first);
     let before = world.outlast(&["token", "crm"]).output().unwrap().stdout;
@@ -185,11 +177,11 @@ fn from_nothing_to_a_stored_grant_in_three_answers() {
     let answers = json!([world.server.issuer(), "basic", "basic-secret"]).to_string();
     let login = world.outlast(&["login", "fresh", "--timeout", "1m"]);
     let mut terminal = Command::new("python3");
-    terminal.args([&support("answers.py"), &answers]).arg(login.get_program()).args(login.get_args()).env_clear();
+    terminal.args([&script("answers.py"), &answers]).arg(login.get_program()).args(login.get_args()).env_clear();
     for (name, value) in login.get_envs() {
         terminal.env(name, value.unwrap_or_default());
     }
-    let browser = format!("python3 {}", support("browser.py"));
+    let browser = format!("python3 {}", script("browser.py"));
     let told = terminal.env("BROWSER", browser).output().unwrap();
     let shown = text(&told.stdout);
     assert!(told.status.success() && shown.contains("signed in to fresh"), "{shown}{}", text(&told.stderr));
@@ -244,11 +236,9 @@ fn n07_a_server_with_other_habits_is_signed_in_to_and_its_one_refresh_token_is_k
     fs::write(&config, written).unwrap();
     fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
     let outlast = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
-        command.args(arguments).env_clear().env("PATH", std::env::var("PATH").unwrap()).env("HOME", folder.path());
-        command.env("OUTLAST_CONFIG", &config).env("OUTLAST_HOME", folder.path().join("state"));
-        command.env("SECRET", "a-secret").env("BROWSER", format!("python3 {}", support("browser.py")));
-        command.stdin(Stdio::null()).output().unwrap()
+        let mut command = support::outlast(folder.path(), arguments);
+        command.env("SECRET", "a-secret").env("BROWSER", format!("python3 {}", script("browser.py")));
+        command.output().unwrap()
     };
     let told = outlast(&["login", "crm", "--timeout", "1m"]);
     assert!(told.status.success(), "{}{}", text(&told.stdout), text(&told.stderr));

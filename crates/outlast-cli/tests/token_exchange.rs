@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "a test prepares files and reads its own environment")]
 
+mod support;
+
 use outlast_testkit::peer::OidcProvider;
 use serde_json::Value;
 use std::fs;
@@ -44,18 +46,8 @@ impl World {
     }
 
     fn outlast(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
-        command
-            .args(arguments)
-            .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap())
-            .env("HOME", self.folder.path())
-            .env("OUTLAST_CONFIG", self.folder.path().join("outlast.toml"))
-            .env("OUTLAST_HOME", self.folder.path().join("state"))
-            .env("SECRET", "basic-secret")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = support::outlast(self.folder.path(), arguments);
+        command.env("SECRET", "basic-secret").stdin(Stdio::piped());
         command
     }
 

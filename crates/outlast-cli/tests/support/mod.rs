@@ -11,6 +11,22 @@ use std::time::Duration;
 
 pub const SECRET: &str = "CANARY-client-secret-1f3c";
 
+/// The real binary in an environment of its own, with everything of its below `folder`.
+pub fn outlast(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap())
+        .env("HOME", folder)
+        .env("OUTLAST_CONFIG", folder.join("outlast.toml"))
+        .env("OUTLAST_HOME", folder.join("state"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
 pub struct Bed {
     pub folder: tempfile::TempDir,
     pub sandbox: Sandbox,
