@@ -24,8 +24,28 @@ pub(crate) fn data(line: &str) -> Result<(), Fault> {
 
 /// Writes a JSON value as data: one line for programs, indented on a terminal.
 pub(crate) fn json(value: &serde_json::Value) -> Result<(), Fault> {
-    let text = if io::stdout().is_terminal() { format!("{value:#}") } else { value.to_string() };
-    data(&text)
+    data(&if io::stdout().is_terminal() { still(&format!("{value:#}")) } else { json_line(value) })
+}
+
+/// A JSON value in one line that moves no cursor, should it end on a terminal.
+pub(crate) fn json_line(value: &serde_json::Value) -> String {
+    still(&value.to_string())
+}
+
+/// JSON escapes the control characters of ASCII alone. The others, and what turns a line around or
+/// cannot be seen, are escaped here: to whoever reads it as JSON it is the same text.
+fn still(json: &str) -> String {
+    let mut kept = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character == '\u{7f}' || (!character.is_ascii() && character.escape_debug().count() > 1) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                kept.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            kept.push(character);
+        }
+    }
+    kept
 }
 
 /// Writes a line of talk. Nothing can be done where even that fails.
@@ -86,7 +106,7 @@ pub(crate) fn fault(fault: &Fault, as_json: bool) {
             "exit_code": fault.exit_code(),
             "see": page,
         });
-        talk(&object.to_string());
+        talk(&json_line(&object));
         return;
     }
     let (red, plain) = if stderr_has_colour() { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };

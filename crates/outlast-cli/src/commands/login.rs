@@ -132,7 +132,7 @@ fn told(arguments: &Arguments, brought: &LoggedIn) -> Result<(), Fault> {
             "renewable": brought.renewable,
             "scope": brought.scope,
         });
-        return output::data(&event.to_string());
+        return output::data(&output::json_line(&event));
     }
     let whose = match (&brought.subject_name, &brought.subject) {
         (Some(name), Some(id)) if name != id => format!(" as {} ({})", plain(name), plain(id)),

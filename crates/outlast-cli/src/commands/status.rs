@@ -87,7 +87,7 @@ async fn watch(keeper: &Keeper, arguments: &Arguments) -> Done {
         } else {
             let lasting = lasting(&statuses);
             if told.as_ref() != Some(&lasting) {
-                output::data(&as_json(&statuses, arguments)?.to_string())?;
+                output::data(&output::json_line(&as_json(&statuses, arguments)?))?;
                 told = Some(lasting);
             }
         }

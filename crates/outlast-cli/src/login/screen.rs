@@ -37,7 +37,7 @@ impl Screen {
     fn event(&self, mut event: Value) {
         event["grant"] = self.grant.as_str().into();
         // A reader that has gone away is told by the end of the login.
-        drop(output::data(&event.to_string()));
+        drop(output::data(&output::json_line(&event)));
     }
 
     fn visit(&self, address: &str, redirect_uri: &str, listening: bool, replaces: bool) {

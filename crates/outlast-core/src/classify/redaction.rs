@@ -68,7 +68,7 @@ pub fn redact(text: &str) -> String {
             break;
         }
         if !is_part(first) {
-            shown.push(if first.is_control() { ' ' } else { first });
+            shown.push(if moves_text(first) { ' ' } else { first });
             left -= 1;
             if matches!(first, ':' | '=') {
                 label = label.map(|(word, _)| (word, true));
@@ -93,6 +93,15 @@ pub fn redact(text: &str) -> String {
 
 const fn is_part(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | '~' | '+' | '/' | '@' | '%')
+}
+
+/// Control characters, and what turns a line around or cannot be seen: a terminal obeys the ones, and
+/// with the others a text reads as another than it is.
+fn moves_text(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A run behind `token:` or `secret=`, and any long one behind `Bearer`.
@@ -172,6 +181,8 @@ mod tests {
     #[test]
     fn f58_control_characters_do_not_reach_a_terminal() {
         assert_eq!(redact("a\u{1b}[31mb\r\nc"), "a [31mb  c");
+        assert_eq!(redact("a\u{9b}2Jb\u{7f}\u{202e}c\u{2066}\u{200b}\u{feff}d"), "a 2Jb  c   d");
+        assert_eq!(redact("Zugriff für नमस्ते abgelehnt"), "Zugriff für नमस्ते abgelehnt");
     }
 
     #[test]
