@@ -37,3 +37,34 @@ fn n39_a_resource_that_publishes_nothing_writes_nothing() {
     assert_eq!(told.status.code(), Some(78), "{}", String::from_utf8_lossy(&told.stderr));
     assert!(!folder.path().join("outlast.toml").exists());
 }
+
+#[test]
+fn n51_add_says_which_client_will_sign_in_and_refuses_a_grant_that_could_have_none() {
+    const DOCUMENT: &str = "https://client.example.com/outlast.json";
+    let document = ["--client-document", DOCUMENT];
+    let id = ["--client-id", DOCUMENT];
+    type Case<'c> = (&'c [(&'c str, &'c str)], &'c [&'c str], Option<i32>, &'c str);
+    let table: &[Case<'_>] = &[
+        (&[("CLIENT_DOCUMENTS", "1")], &document, Some(0), "the client is the one that the document describes"),
+        (&[("CLIENT_DOCUMENTS", "0")], &document, Some(0), "does not take documents about clients"),
+        (&[("CLIENT_DOCUMENTS", "0")], &id, Some(0), "does not say that it takes the address of a document"),
+        (&[("CLIENT_DOCUMENTS", "1"), ("REGISTRATION", "0")], &[], Some(78), "add --client-document URL"),
+        (&[("CLIENT_DOCUMENTS", "0"), ("REGISTRATION", "0")], &document, Some(78), "takes no document about one"),
+        (&[("CLIENT_DOCUMENTS", "0"), ("REGISTRATION", "0")], &[], Some(78), "then add --client-id ID"),
+    ];
+    for (config, arguments, exit, said) in table {
+        let Some(server) = OidcProvider::start(config) else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let resource = format!("{}/mcp", server.api());
+        let told = add(folder.path(), &[&["notes", "--resource", &resource], *arguments].concat());
+        let stderr = String::from_utf8_lossy(&told.stderr);
+        assert_eq!(told.status.code(), *exit, "{config:?} {arguments:?}: {stderr}");
+        assert!(stderr.contains(said), "{config:?} {arguments:?}: {stderr}");
+        let written = std::fs::read_to_string(folder.path().join("outlast.toml")).unwrap_or_default();
+        assert_eq!(
+            written.contains("client_document = "),
+            *exit == Some(0) && arguments[0] == document[0],
+            "{written}"
+        );
+    }
+}

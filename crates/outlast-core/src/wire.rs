@@ -48,6 +48,11 @@ pub struct Provider {
     pub code_challenge_methods: Option<Vec<String>>,
     /// The scopes it knows, where it is said (RFC 8414 2).
     pub scopes_supported: Option<Vec<String>>,
+    /// Whether the address of a document about a client can be its identifier (MCP authorization,
+    /// 2025-11-25).
+    pub takes_client_documents: bool,
+    /// The algorithms it takes proofs of possession in, where it is said (RFC 9449 5.1).
+    pub proof_algorithms: Option<Vec<String>>,
     /// What stands between scopes where a person is asked for them, if that is not a blank.
     pub scope_separator: Option<char>,
     /// Whether its documents say that no PKCE challenge may be sent.

@@ -478,3 +478,24 @@ fn a_header_of_its_own_and_a_life_are_read_for_every_grant_type() {
         assert!(told.contains(wanted), "{told}");
     }
 }
+
+#[test]
+fn n51_a_document_is_an_https_address_and_the_only_thing_that_says_who_the_client_is() {
+    let with =
+        |line: &str| format!("[grant.notes]\nissuer = \"https://login.example.com\"\nclient_document = \"{line}\n");
+    let entry = parse(&with("https://client.example.com/outlast.json\"")).unwrap();
+    let document = entry.entries()[0].without_secrets().login.client_document;
+    assert_eq!(document.as_deref(), Some("https://client.example.com/outlast.json"));
+    for (line, said) in [
+        ("http://127.0.0.1/c.json\"", "is not https"),
+        ("https://client.example.com/\"", "has no path"),
+        ("https://user:CANARY@client.example.com/c\"", "has a user name or password in it"),
+        ("https://c.example/c\"\nclient_id = \"agent\"", "client_document and client_id"),
+        ("https://c.example/c\"\nclient_secret = { env = \"S\" }", "client_document and client_secret"),
+        ("https://c.example/c\"\ngrant_type = \"client_credentials\"", "nobody signs in"),
+    ] {
+        let (code, told) = complaint(&with(line));
+        assert!(code == Code::ConfigurationInvalid && told.contains(said), "{line}: {told}");
+        assert!(!told.contains("CANARY"), "{told}");
+    }
+}

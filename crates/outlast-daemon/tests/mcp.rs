@@ -122,3 +122,94 @@ async fn n44_a_token_leaves_for_the_one_origin_of_its_grant_and_no_other() {
         assert!(seen.iter().all(|request| request.all("authorization") == [own.as_str()]), "origin {number}");
     }
 }
+
+/// The address of the one document that the peer fetches.
+const DOCUMENT: &str = "https://client.example.com/outlast.json";
+
+fn documented(settings: GrantSettings) -> GrantSettings {
+    let mut settings = settings;
+    settings.login.client_document = Some(DOCUMENT.to_owned());
+    settings
+}
+
+fn registrations(server: &OidcProvider) -> u64 {
+    server.counters().pointer("/endpoints/registration").and_then(Value::as_u64).unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n51_the_address_of_a_document_is_the_client_and_comes_before_a_registration() {
+    let Some(server) = OidcProvider::start(&[("AUTO_LOGIN", "1"), ("CLIENT_DOCUMENTS", "1")]) else { return };
+    let keeper = Settings::in_memory().grant(documented(discovered(&server).await)).open().unwrap();
+    let handle = keeper.grant(&id("mcp")).unwrap();
+    handle.login(&LoginOptions::default(), &Browser).await.unwrap();
+    let held = handle.record().await.unwrap();
+    let client = held.registration.unwrap();
+    assert_eq!((client.client_id.as_str(), client.authorization_server.as_str()), (DOCUMENT, server.issuer()));
+    assert_eq!(registrations(&server), 0, "nothing was registered, though the server would have");
+    let ask = Ask { rejected: Some(Rejected { generation: held.generation, by: By::Person }), ..Ask::default() };
+    assert!(handle.access_token(ask).await.is_ok(), "it is renewed as the same client");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n51_a_document_that_is_set_later_leaves_what_is_held_to_the_client_it_was_given_to() {
+    let Some(server) = OidcProvider::start(&[("AUTO_LOGIN", "1"), ("CLIENT_DOCUMENTS", "1")]) else { return };
+    let home = tempfile::tempdir().unwrap();
+    let open = |settings| Settings::new(home.path().join("state")).grant(settings).open().unwrap();
+    let settings = discovered(&server).await;
+    let first = open(settings.clone());
+    first.grant(&id("mcp")).unwrap().login(&LoginOptions::default(), &Browser).await.unwrap();
+    let before = first.grant(&id("mcp")).unwrap().record().await.unwrap();
+    drop(first);
+    let keeper = open(documented(settings));
+    let handle = keeper.grant(&id("mcp")).unwrap();
+    server.fault(&json!({"kind": "oauth_error", "on": "token", "times": 1, "error": "invalid_grant", "status": 400}));
+    handle.login(&LoginOptions::default(), &Browser).await.unwrap_err();
+    assert_eq!(handle.record().await.unwrap().registration, before.registration);
+    let ask = Ask { rejected: Some(Rejected { generation: before.generation, by: By::Person }), ..Ask::default() };
+    assert!(handle.access_token(ask).await.is_ok(), "what is held is renewed by the client that was registered");
+    handle.login(&LoginOptions::default(), &Browser).await.unwrap();
+    assert_eq!(handle.record().await.unwrap().registration.unwrap().client_id, DOCUMENT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n51_a_server_that_takes_no_documents_registers_or_says_what_to_do() {
+    let Some(server) = OidcProvider::start(&[("AUTO_LOGIN", "1")]) else { return };
+    let keeper = Settings::in_memory().grant(documented(discovered(&server).await)).open().unwrap();
+    keeper.grant(&id("mcp")).unwrap().login(&LoginOptions::default(), &Browser).await.unwrap();
+    assert_eq!(registrations(&server), 1);
+    let neither = [("AUTO_LOGIN", "1"), ("REGISTRATION", "0")];
+    let documents = [("AUTO_LOGIN", "1"), ("REGISTRATION", "0"), ("CLIENT_DOCUMENTS", "1")];
+    for (config, with_document, said) in
+        [(&neither as &[_], true, "takes no document"), (&documents, false, "set client_document")]
+    {
+        let server = OidcProvider::start(config).unwrap();
+        let settings = discovered(&server).await;
+        let settings = if with_document { documented(settings) } else { settings };
+        let keeper = Settings::in_memory().grant(settings).open().unwrap();
+        let error = keeper.grant(&id("mcp")).unwrap().login(&LoginOptions::default(), &Browser).await.unwrap_err();
+        assert_eq!(error.code(), Code::RegistrationRefused, "{error}");
+        assert!(error.to_string().contains(said) && error.to_string().contains("set client_id"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n31_a_server_that_takes_no_proof_of_ours_is_told_before_anything_is_spent() {
+    let Some(server) = OidcProvider::start(&[("DPOP_ALGORITHMS", "RS256,PS256")]) else { return };
+    let settings = GrantSettings { dpop: true, client_id: "dpop".to_owned(), ..discovered(&server).await };
+    let keeper = Settings::in_memory().grant(settings).open().unwrap();
+    let handle = keeper.grant(&id("mcp")).unwrap();
+    let error = handle.login(&LoginOptions::default(), &Browser).await.unwrap_err();
+    assert_eq!(error.code(), Code::ClientMisconfigured, "{error}");
+    assert!(error.to_string().contains("RS256") && error.to_string().contains("ES256"), "{error}");
+    // The same for what is renewed.
+    let response =
+        outlast::read_token_set(r#"{"access_token":"a","refresh_token":"CANARY-r","expires_in":1}"#).unwrap();
+    let long_ago = outlast::Clock::now(&outlast::SystemClock::new());
+    handle.import(outlast::TokenSet::first(response, long_ago)).await.unwrap();
+    let generation = handle.record().await.unwrap().generation;
+    let ask = Ask { rejected: Some(Rejected { generation, by: By::Person }), ..Ask::default() };
+    let _the_held_token_is_served = handle.access_token(ask).await;
+    let trouble = handle.record().await.unwrap().trouble.unwrap();
+    assert_eq!(trouble.code, Code::ClientMisconfigured, "{trouble:?}");
+    assert_eq!(server.counters().pointer("/token_requests/total").and_then(Value::as_u64), Some(0));
+}

@@ -1,6 +1,7 @@
 //! Proof of possession (RFC 9449): the key that a grant's tokens are bound to, the proof that goes
 //! with each request, and the nonces that servers want in it.
 
+use crate::address::escaped;
 use crate::assertion::{KeyError, PrivateKey, random_id};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::AsBigEndian;
@@ -10,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, Method, Uri};
-use outlast_core::{Secret, Timestamp};
+use outlast_core::{Provider, Secret, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +27,8 @@ pub const PROOF_ALGORITHM: &str = "ES256";
 /// How often one request is sent again with a new nonce. One is the rule; the second is for a nonce
 /// that went out of date on the way.
 pub const CHALLENGES_MAX: usize = 2;
+/// How many of the algorithms that a server lists are repeated in an error.
+const ALGORITHMS_SHOWN_MAX: usize = 8;
 /// For how many servers a nonce is kept.
 const SERVERS_MAX: usize = 64;
 /// Longest nonce that is taken, in bytes.
@@ -44,6 +47,21 @@ pub fn generate() -> Result<Secret, KeyError> {
     let (x, y) = coordinates(&pair)?;
     // By hand, so that the scalar lies in no JSON value that is dropped without being wiped.
     Ok(Secret::new(format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}","d":"{}"}}"#, *scalar)))
+}
+
+/// Why `provider` would refuse every proof, as far as its metadata tells; nothing if it would not.
+pub fn refusal(provider: &Provider) -> Option<String> {
+    let taken = provider.proof_algorithms.as_ref()?;
+    if taken.iter().any(|taken| taken == PROOF_ALGORITHM) {
+        return None;
+    }
+    let listed: Vec<_> = taken.iter().take(ALGORITHMS_SHOWN_MAX).map(|name| escaped(name)).collect();
+    let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+    Some(format!(
+        "the authorization server takes proofs of possession (DPoP) in {listed}, and Outlast makes them in \
+         {PROOF_ALGORITHM}: have its operator allow {PROOF_ALGORITHM}, or remove dpop from the configuration if the \
+         API takes tokens that are not bound"
+    ))
 }
 
 /// The thumbprint of a grant's key (RFC 7638), which an authorization request names as `dpop_jkt`
@@ -225,6 +243,20 @@ mod tests {
         }
         assert_eq!(origin(&"https://API.example.com:8443/a/b?c".parse().unwrap()), "https://api.example.com:8443");
         assert_eq!(origin(&"https://api.example.com:443".parse().unwrap()), "https://api.example.com");
+    }
+
+    #[test]
+    fn a_server_that_takes_proofs_in_other_algorithms_alone_is_told_from_one_that_does_not_say() {
+        let listing = |algorithms: Option<&[&str]>| Provider {
+            proof_algorithms: algorithms.map(|all| all.iter().map(|name| (*name).to_owned()).collect()),
+            ..Provider::default()
+        };
+        assert_eq!(refusal(&listing(None)), None);
+        assert_eq!(refusal(&listing(Some(&["RS256", "ES256"]))), None);
+        for (taken, said) in [(&["RS256", "es256\u{1b}[2J"] as &[_], "RS256, es256"), (&[], "in none")] {
+            let text = refusal(&listing(Some(taken))).unwrap();
+            assert!(text.contains(said) && text.contains("ES256") && !text.contains('\u{1b}'), "{text}");
+        }
     }
 
     fn nonce(value: &str) -> HeaderMap {

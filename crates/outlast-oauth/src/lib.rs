@@ -7,6 +7,7 @@ pub mod account;
 pub mod address;
 pub mod assertion;
 pub mod client_authentication;
+pub mod client_document;
 pub mod dpop;
 pub mod endpoint;
 mod exchange;

@@ -49,6 +49,8 @@ pub struct Metadata {
     /// `client_id_metadata_document_supported`: whether the address of a document about the client
     /// can be its identifier.
     pub client_id_metadata_document_supported: bool,
+    /// `dpop_signing_alg_values_supported`, where it is said (RFC 9449 5.1).
+    pub dpop_signing_alg_values_supported: Option<Vec<String>>,
     /// `mtls_endpoint_aliases`: endpoints for clients with a certificate, by name (RFC 8705 5).
     pub mtls_endpoint_aliases: Vec<(String, String)>,
 }
@@ -213,6 +215,7 @@ impl Metadata {
             scopes_supported: members.list("scopes_supported")?,
             userinfo_endpoint: members.endpoint("userinfo_endpoint")?,
             client_id_metadata_document_supported: members.flag("client_id_metadata_document_supported")?,
+            dpop_signing_alg_values_supported: members.list("dpop_signing_alg_values_supported")?,
             mtls_endpoint_aliases: members.endpoints("mtls_endpoint_aliases")?,
         })
     }

@@ -49,6 +49,8 @@ pub enum RegistrationError {
     Unavailable {
         /// Which server.
         authorization_server: String,
+        /// Whether it would take the address of a document about the client.
+        takes_documents: bool,
     },
     /// The server cannot be reached, or is ill.
     Unreachable {
@@ -78,9 +80,17 @@ impl fmt::Display for RegistrationError {
             Self::Refused { detail } => {
                 write!(f, "the authorization server refuses to register a client ({detail}): {BY_HAND}")
             }
-            Self::Unavailable { authorization_server } => {
-                write!(f, "no client_id is configured, and {authorization_server} registers no clients: {BY_HAND}")
-            }
+            Self::Unavailable { authorization_server, takes_documents: true } => write!(
+                f,
+                "no client_id is configured, and {authorization_server} registers no clients, but takes the address \
+                 of a document about the client: set client_document in the configuration to one that you publish \
+                 (docs/mcp.md), or {BY_HAND}"
+            ),
+            Self::Unavailable { authorization_server, takes_documents: false } => write!(
+                f,
+                "no client_id is configured, and {authorization_server} registers no clients and takes no document \
+                 about one (client_document): {BY_HAND}"
+            ),
             Self::Unreachable { detail } => {
                 write!(f, "no client could be registered: {detail}; wait and try again")
             }
@@ -96,7 +106,10 @@ pub fn request(
     application: &Application<'_>,
 ) -> Result<(TokenRequest, ClientAuthMethod), RegistrationError> {
     let server = || shown(provider.issuer.as_deref().unwrap_or(&provider.token_endpoint));
-    let unavailable = || RegistrationError::Unavailable { authorization_server: server() };
+    let unavailable = || RegistrationError::Unavailable {
+        authorization_server: server(),
+        takes_documents: provider.takes_client_documents,
+    };
     let endpoint = provider.registration_endpoint.as_deref().ok_or_else(unavailable)?;
     let method = method(provider).ok_or_else(|| RegistrationError::Refused {
         detail: "it takes none of the client authentication methods none, client_secret_basic, client_secret_post"
@@ -286,6 +299,9 @@ mod tests {
             super::request(&Provider { registration_endpoint: None, ..provider(None) }, &application).unwrap_err();
         assert!(matches!(none, RegistrationError::Unavailable { .. }));
         assert!(none.to_string().contains("set client_id"), "{none}");
+        let silent = Provider { registration_endpoint: None, takes_client_documents: true, ..provider(None) };
+        let document = super::request(&silent, &application).unwrap_err();
+        assert!(document.to_string().contains("set client_document"), "{document}");
     }
 
     #[test]

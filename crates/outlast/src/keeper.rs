@@ -364,7 +364,11 @@ impl Keeper {
                     provider.quirks = entry.quirks;
                     provider.must_list_pkce = entry.settings.login.mcp;
                     let certified = matches!(entry.terms.client_auth, ClientAuth::TlsClient(_));
-                    Ok(if certified { provider.for_certificate() } else { provider })
+                    // Before anything is spent or shown to a person: what cannot be proved is told.
+                    match dpop::refusal(&provider).filter(|_| entry.terms.dpop) {
+                        Some(detail) => Err(NotFound { code: Code::ClientMisconfigured, detail }),
+                        None => Ok(if certified { provider.for_certificate() } else { provider }),
+                    }
                 }
             }
         };
@@ -413,7 +417,7 @@ fn not_found(missing: NotFound) -> Outcome {
     let NotFound { code, detail: found } = missing;
     match code {
         Code::InsecureAddress => Outcome::Unsent(Fault::Insecure),
-        Code::MetadataInvalid => {
+        Code::ClientMisconfigured | Code::MetadataInvalid => {
             Outcome::Refused(Verdict::ClientMisconfigured, Evidence { place: "metadata of the issuer", found })
         }
         _ => Outcome::Refused(

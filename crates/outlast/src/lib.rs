@@ -67,7 +67,7 @@ pub use outlast_core::wire::{Provider, SigningKey, TokenResponse};
 pub use outlast_core::{Advice, BoxFuture, Clock, Code, Timestamp};
 pub use outlast_oauth::introspection::Introspection;
 pub use outlast_oauth::resource_metadata::{FoundResource, ResourceError, discover_resource};
-pub use outlast_oauth::{ClientAuthMethod, assertion, grant_type, metadata, provider};
+pub use outlast_oauth::{ClientAuthMethod, assertion, client_document, dpop, grant_type, metadata, provider};
 pub use outlast_store::key::KeySource;
 pub use presentation::Presentation;
 pub use published::{AccessToken, FreshToken};

@@ -43,6 +43,9 @@ pub struct LoginSettings {
     /// without a port, or an https address that is pasted from. Where it is left out:
     /// `http://127.0.0.1/callback`, on any free port.
     pub redirect_uri: Option<String>,
+    /// The https address of a document about the client, which is its identifier at servers that take
+    /// such documents; without a `client_id` alone, and before a registration (N51).
+    pub client_document: Option<String>,
     /// Where to ask whose access token it is, for servers that do not say by OpenID Connect.
     pub subject_url: Option<String>,
     /// Where in the answer the account stands (RFC 6901); `/sub` if left out.

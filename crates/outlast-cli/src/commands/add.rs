@@ -5,7 +5,10 @@ use crate::context::grant_id;
 use crate::env;
 use crate::exit::Fault;
 use crate::{output, process};
-use outlast::{Code, GrantId, GrantType, Recovery, Secret, discover_resource, grant_type, metadata};
+use outlast::{
+    Code, GrantId, GrantType, Recovery, Secret, client_document, discover_resource, dpop, grant_type, metadata,
+    provider,
+};
 use outlast_daemon::config::{Config, ConfigError, NewGrant, SecretSource};
 use serde_json::json;
 use std::io::Write;
@@ -40,6 +43,10 @@ pub(crate) struct Arguments {
     /// The client's identifier there
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
+    /// The https address of a document about the client, for servers that take one in place of an id
+    #[arg(long, value_name = "URL",
+          conflicts_with_all = ["client_id", "client_secret_env", "client_secret_file", "private_key_file"])]
+    client_document: Option<String>,
     /// Environment variable that holds the client's secret
     #[arg(long, value_name = "VARIABLE", conflicts_with = "client_secret_file")]
     client_secret_env: Option<String>,
@@ -178,17 +185,12 @@ async fn find(resource: &str, grant: &mut NewGrant) -> Result<(), Fault> {
     {
         output::talk(&format!("note: the resource names others too; choose with --issuer: {}", others.join(", ")));
     }
-    match (&grant.client_id, &found.server.registration_endpoint) {
-        (Some(_), _) => {}
-        (None, Some(_)) => output::talk("a client will be registered at the login"),
-        (None, None) => {
-            let text = format!(
-                "{} registers no clients, and no client id was given; nothing was written",
-                found.server.issuer
-            );
-            return Err(Fault::new(Code::RegistrationRefused, text)
-                .mend("register a client there by hand, then add --client-id ID"));
-        }
+    have_client(&found.server, grant)?;
+    if found.metadata.dpop_bound_access_tokens_required
+        && let Some(why) = dpop::refusal(&provider::generic::from_metadata(&found.server))
+    {
+        let text = format!("the resource takes bound tokens alone, and {why}; nothing was written");
+        return Err(Fault::new(Code::ClientMisconfigured, text));
     }
     if grant.scope.is_empty() {
         grant.scope = found.scope();
@@ -202,6 +204,42 @@ async fn find(resource: &str, grant: &mut NewGrant) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Says which client will sign in, and refuses a grant that could have none.
+fn have_client(server: &metadata::Metadata, grant: &NewGrant) -> Result<(), Fault> {
+    let issuer = &server.issuer;
+    let takes_documents = server.client_id_metadata_document_supported;
+    match (&grant.client_id, &grant.client_document, &server.registration_endpoint) {
+        (Some(id), _, _) if !takes_documents && client_document::check(id).is_ok() => {
+            output::talk(&format!(
+                "note: {issuer} does not say that it takes the address of a document as a client id; the login works \
+                 if the client was registered there under that id"
+            ));
+        }
+        (Some(_), _, _) => {}
+        (None, Some(_), _) if takes_documents => output::talk("the client is the one that the document describes"),
+        (None, document, Some(_)) => {
+            if document.is_some() {
+                output::talk(&format!("note: {issuer} does not take documents about clients"));
+            }
+            output::talk("a client will be registered at the login");
+        }
+        (None, document, None) => {
+            let (documents, mend) = match (takes_documents, document) {
+                (true, _) => ("", "publish a document about the client and add --client-document URL (docs/mcp.md)"),
+                (false, Some(_)) => (
+                    " and takes no document about one",
+                    "register a client there by hand, then give --client-id ID in place of --client-document",
+                ),
+                (false, None) => ("", "register a client there by hand, then add --client-id ID"),
+            };
+            let text =
+                format!("{issuer} registers no clients{documents}, and no client id was given; nothing was written");
+            return Err(Fault::new(Code::RegistrationRefused, text).mend(mend));
+        }
+    }
+    Ok(())
+}
+
 fn described(arguments: Arguments) -> NewGrant {
     let file = |file: PathBuf| SecretSource::File(std::path::absolute(&file).unwrap_or(file));
     let client_secret =
@@ -212,6 +250,7 @@ fn described(arguments: Arguments) -> NewGrant {
         token_endpoint: arguments.token_endpoint,
         grant_type: arguments.grant_type,
         client_id: arguments.client_id,
+        client_document: arguments.client_document,
         client_secret,
         client_auth: None,
         private_key: arguments.private_key_file.map(file),
@@ -234,7 +273,7 @@ fn ask_for_the_rest(grant: &mut NewGrant) {
         let is_address = answer.as_ref().is_some_and(|answer| answer.contains("://"));
         *(if is_address { &mut grant.issuer } else { &mut grant.provider }) = answer;
     }
-    if !of_account && grant.client_id.is_none() {
+    if !of_account && grant.client_id.is_none() && grant.client_document.is_none() {
         grant.client_id = ask("Client id");
     }
     if !of_account && grant.private_key.is_none() && grant.client_secret.is_none() {

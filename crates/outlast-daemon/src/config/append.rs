@@ -19,6 +19,8 @@ pub struct NewGrant {
     pub grant_type: Option<String>,
     /// The client's identifier.
     pub client_id: Option<String>,
+    /// The address of a document about the client.
+    pub client_document: Option<String>,
     /// Where the client's secret comes from; never the secret itself.
     pub client_secret: Option<SecretSource>,
     /// How the client authenticates.
@@ -84,6 +86,7 @@ fn table(name: &str, grant: &NewGrant) -> String {
     line("token_endpoint", plain(&grant.token_endpoint));
     line("grant_type", plain(&grant.grant_type));
     line("client_id", plain(&grant.client_id));
+    line("client_document", plain(&grant.client_document));
     line("client_secret", grant.client_secret.as_ref().map(source));
     line("client_auth", plain(&grant.client_auth));
     line("private_key", grant.private_key.as_ref().map(source));

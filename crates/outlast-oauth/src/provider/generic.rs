@@ -27,6 +27,8 @@ pub fn from_metadata(metadata: &Metadata) -> Provider {
         client_auth_methods: Some(metadata.token_endpoint_auth_methods_supported.clone()),
         code_challenge_methods: metadata.code_challenge_methods_supported.clone(),
         scopes_supported: metadata.scopes_supported.clone(),
+        takes_client_documents: metadata.client_id_metadata_document_supported,
+        proof_algorithms: metadata.dpop_signing_alg_values_supported.clone(),
         certified_endpoints: metadata.mtls_endpoint_aliases.clone(),
         ..Provider::default()
     }

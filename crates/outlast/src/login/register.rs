@@ -1,5 +1,5 @@
 //! The client of a grant whose configuration names none: registered once at its server, kept with the
-//! grant, and used nowhere else (RFC 7591, N48).
+//! grant, and used nowhere else (RFC 7591, N48); or described by a document that the server fetches (N51).
 
 use super::take_over::{server, stored};
 use super::{LoginError, redirect::Redirect};
@@ -8,12 +8,18 @@ use crate::keeper::{LEASE_PATIENCE, NotFound};
 use outlast_core::grant::Registration;
 use outlast_core::wire::Provider;
 use outlast_core::{Grant, Standing, Timestamp};
+use outlast_oauth::client_document;
 use outlast_oauth::registration::{self, Application, RegistrationError};
 
 impl GrantHandle {
     /// `held` with a client: as it is where there is one, else with one that is registered now. Under
     /// the lease, so that two logins at once register one client.
     pub(super) async fn with_client(&self, provider: &Provider, held: Grant) -> Result<Grant, LoginError> {
+        if let Some(client) = self.documented(provider) {
+            // Nothing to ask for and nothing to keep: it is stored with the tokens that it brings. What is
+            // held until then was given to another client, perhaps, and is renewed by that one.
+            return Ok(Grant { registration: Some(client), ..held });
+        }
         if self.has_client(&held) {
             return Ok(held);
         }
@@ -58,6 +64,14 @@ impl GrantHandle {
         if let Err(error) = self.keeper.change(&self.entry, change).await {
             tracing::warn!(grant = %self.id(), code = %error.code(), "a client that is refused is not forgotten");
         }
+    }
+
+    /// The client that the configured document describes, where there is one and the server takes it (N51).
+    fn documented(&self, provider: &Provider) -> Option<Registration> {
+        let document = self.settings().login.client_document.as_deref()?;
+        let terms = &self.entry.terms;
+        let client = client_document::client(document, provider, &terms.authorization_server);
+        client.filter(|_| terms.client_id.is_empty())
     }
 
     fn has_client(&self, held: &Grant) -> bool {
