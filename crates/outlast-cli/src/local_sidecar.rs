@@ -30,6 +30,8 @@ impl LocalSidecar {
     pub(crate) async fn start(keeper: Keeper, folder: &Path, hold: Duration) -> Result<Self, Fault> {
         let socket = folder.join("control.sock");
         let options = Options {
+            // The child is handed the socket.
+            logins: false,
             socket: Some(socket.clone()),
             proxy: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             hold,

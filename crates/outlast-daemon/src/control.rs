@@ -3,11 +3,14 @@
 mod capabilities;
 mod grants;
 mod health;
+mod login;
+mod logins;
 mod metrics;
 mod problem;
 mod socket;
 mod token;
 
+pub(crate) use logins::Logins;
 pub(crate) use socket::ControlSocket;
 
 use crate::metrics::Metrics;
@@ -27,6 +30,8 @@ pub(crate) struct Control {
     pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Those that go on or have ended; none where nobody may begin one here.
+    pub(crate) logins: Option<Logins>,
     /// The proxy's address, as clients write it.
     pub(crate) url: String,
 }
@@ -56,6 +61,7 @@ impl Control {
             ["v1", "grants"] if get => grants::list(self).await,
             ["v1", "grants", name] if get => grants::one(self, name).await,
             ["v1", "grants", name, "token"] if get => token::answer(self, name, &query).await,
+            ["v1", "grants", name, "login"] => login::answer(self, name, &query, request).await,
             ["v1", "capabilities"] if request.method() == Method::POST => capabilities::mint(self, request).await,
             ["healthz" | "metrics"]
             | ["v1", "grants" | "capabilities"]

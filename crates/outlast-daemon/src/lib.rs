@@ -6,6 +6,7 @@
 pub mod client;
 pub mod config;
 mod control;
+pub mod login_event;
 mod metrics;
 mod proxy;
 mod server;

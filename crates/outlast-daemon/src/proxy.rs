@@ -7,7 +7,7 @@ mod gate;
 mod route;
 mod strip;
 
-pub(crate) use admit::{Capabilities, draw};
+pub(crate) use admit::{Capabilities, draw, shows_capability};
 pub(crate) use answer::{AnswerBody, retry_after, status, whole_seconds};
 
 use crate::metrics::Metrics;

@@ -1,6 +1,6 @@
 //! The sidecar: the proxy, the control socket and the refresher, started and stopped together.
 
-use crate::control::{Control, ControlSocket};
+use crate::control::{Control, ControlSocket, Logins};
 use crate::metrics::Metrics;
 use crate::proxy::{AnswerBody, Capabilities, Parts, Proxy, draw};
 use crate::server::{Answerer, serve};
@@ -27,6 +27,8 @@ pub struct Options {
     pub proxy: SocketAddr,
     /// For how long a request waits while its grant cannot be served.
     pub hold: Duration,
+    /// Whether logins may be begun at the control socket: not where an agent is handed the socket.
+    pub logins: bool,
     /// The word that opens the proxy for every grant; see [`draw_capability`].
     pub capability: Secret,
 }
@@ -159,6 +161,7 @@ impl Sidecar {
                 capabilities: Arc::clone(&capabilities),
                 metrics,
                 clock,
+                logins: options.logins.then(|| Logins::new(stopped.clone())),
                 url: format!("http://{proxy_address}"),
             };
             servers.push(tokio::spawn(serve(listener, Arc::new(control), stopped)));

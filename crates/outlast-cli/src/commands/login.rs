@@ -8,7 +8,7 @@ use crate::login::browser::Browser;
 use crate::login::screen::Screen;
 use crate::{output, process, words};
 use outlast::{Code, GrantHandle, LoggedIn, LoginError, LoginOptions, LoginWay};
-use serde_json::json;
+use outlast_daemon::login_event;
 use std::time::Duration;
 
 /// What `login` is told.
@@ -122,16 +122,7 @@ fn is_impossible(error: &LoginError) -> bool {
 fn told(arguments: &Arguments, brought: &LoggedIn) -> Result<(), Fault> {
     let left = brought.expires_at.map(|end| now().until(end));
     if arguments.json {
-        let event = json!({
-            "event": "logged_in",
-            "grant": arguments.name,
-            "generation": brought.generation.0,
-            "subject": brought.subject,
-            "subject_name": brought.subject_name,
-            "expires_in": left.map(|left| left.as_secs()),
-            "renewable": brought.renewable,
-            "scope": brought.scope,
-        });
+        let event = login_event::logged_in(&arguments.name, brought, now());
         return output::data(&output::json_line(&event));
     }
     let whose = match (&brought.subject_name, &brought.subject) {

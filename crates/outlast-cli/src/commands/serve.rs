@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     let keeper = context.keeper(grants(&context)?)?;
     let said = context.config.proxy();
     let options = Options {
+        logins: true,
         socket: Some(context.places.socket.clone()),
         proxy: arguments.listen.unwrap_or(said.listen),
         hold: arguments.hold.unwrap_or(said.hold),

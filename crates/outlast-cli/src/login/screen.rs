@@ -3,12 +3,12 @@
 use super::browser::Browser;
 use crate::ask::now;
 use crate::{output, words};
-use outlast::{BoxFuture, LoginPrompt, LoginStep, Timestamp};
+use outlast::{BoxFuture, LoginPrompt, LoginStep};
+use outlast_daemon::login_event;
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use serde_json::{Value, json};
 use std::io::BufRead;
-use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 
 /// Most lines that are taken before anybody asks for them.
@@ -77,7 +77,7 @@ impl Screen {
 impl LoginPrompt for Screen {
     fn show(&self, step: LoginStep) {
         if self.as_json {
-            self.event(event(&step, now()));
+            self.event(login_event::step(&step, now()));
             if let LoginStep::Visit { address, replaces: false, .. } = &step
                 && let Some(browser) = &self.browser
             {
@@ -123,35 +123,6 @@ impl LoginPrompt for Screen {
             output::talk(&format!("not used: {why}; paste the whole address the browser ended at"));
         }
     }
-}
-
-/// A step as one line for programs.
-fn event(step: &LoginStep, now: Timestamp) -> Value {
-    let left = |at: &Timestamp| now.until(*at).as_secs();
-    match step {
-        LoginStep::Visit { address, redirect_uri, listening, expires_at, replaces } => json!({
-            "event": "visit", "address": address, "redirect_uri": redirect_uri, "listening": listening,
-            "replaces": replaces, "expires_in": left(expires_at),
-        }),
-        LoginStep::EnterCode {
-            user_code,
-            verification_uri,
-            verification_uri_complete,
-            expires_at,
-            authorization_server,
-            scope,
-        } => json!({
-            "event": "enter_code", "user_code": user_code, "verification_uri": verification_uri,
-            "verification_uri_complete": verification_uri_complete, "expires_in": left(expires_at),
-            "authorization_server": authorization_server, "scope": scope,
-        }),
-        LoginStep::Waiting { left } => json!({ "event": "waiting", "seconds_left": seconds(*left) }),
-        _ => json!({ "event": "other" }),
-    }
-}
-
-fn seconds(left: Duration) -> u64 {
-    left.as_secs()
 }
 
 fn picture(address: &str) -> Option<String> {

@@ -5,7 +5,7 @@ use crate::proxy::{AnswerBody, retry_after, status, whole_seconds};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
 use outlast::middleware::OUTLAST_CODE;
-use outlast::{Code, Timestamp, TokenError};
+use outlast::{Code, LoginError, Timestamp, TokenError};
 use serde_json::json;
 use std::time::Duration;
 
@@ -35,6 +35,25 @@ impl Problem {
         let code = error.code();
         let known = error.retry_at().map(|at| now.until(at));
         Self { code, status: status(code), detail: error.to_string(), retry_after: retry_after(code, known) }
+    }
+
+    /// Whoever asks may not begin a login.
+    pub(super) fn no_logins() -> Self {
+        let detail = "an agent begins no login here. Stop, and ask the owner of the grant to run: outlast login NAME; \
+                      do not use another credential";
+        let (code, status) = (Code::CapabilityRefused, StatusCode::FORBIDDEN);
+        Self { code, status, detail: detail.to_owned(), retry_after: None }
+    }
+
+    /// A pasted address of no use, while the login goes on.
+    pub(super) fn refused_paste(detail: String) -> Self {
+        Self { code: Code::RequestInvalid, status: StatusCode::BAD_REQUEST, detail, retry_after: None }
+    }
+
+    /// A login brought nothing.
+    pub(super) fn login(error: &LoginError) -> Self {
+        let code = error.code();
+        Self { code, status: status(code), detail: error.to_string(), retry_after: retry_after(code, None) }
     }
 
     /// The document.

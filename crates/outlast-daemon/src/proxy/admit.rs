@@ -91,6 +91,11 @@ impl Capabilities {
     }
 }
 
+/// Whether a request shows a word where clients put a capability, good or not.
+pub(crate) fn shows_capability(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION) || headers.contains_key(X_API_KEY)
+}
+
 /// The words in the places where clients put a key.
 fn shown(headers: &HeaderMap) -> Vec<String> {
     let mut words = Vec::new();

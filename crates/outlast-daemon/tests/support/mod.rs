@@ -161,8 +161,13 @@ pub async fn keeper(grants: &[(&str, Option<&str>)]) -> Keeper {
 }
 
 pub async fn sidecar(keeper: &Keeper, hold: Duration, socket: Option<PathBuf>) -> Sidecar {
-    let options =
-        Options { socket, proxy: SocketAddr::from(([127, 0, 0, 1], 0)), hold, capability: draw_capability().unwrap() };
+    let options = Options {
+        socket,
+        proxy: SocketAddr::from(([127, 0, 0, 1], 0)),
+        hold,
+        logins: true,
+        capability: draw_capability().unwrap(),
+    };
     Sidecar::start(keeper.clone(), options).await.unwrap()
 }
 

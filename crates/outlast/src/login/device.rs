@@ -30,6 +30,7 @@ impl GrantHandle {
             verification_uri: authorization.verification_uri.clone(),
             verification_uri_complete: authorization.verification_uri_complete.clone(),
             expires_at: polling.expires_at(),
+            interval: authorization.interval,
             authorization_server: host(&provider.token_endpoint),
             scope,
         });

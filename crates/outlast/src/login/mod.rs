@@ -87,6 +87,8 @@ pub enum LoginStep {
         verification_uri_complete: Option<String>,
         /// Until when.
         expires_at: Timestamp,
+        /// How often the server is asked whether the person has answered (RFC 8628 3.2); this side does that.
+        interval: Duration,
         /// Who asks: the server's host.
         authorization_server: String,
         /// For what.
