@@ -85,6 +85,7 @@ pub fn describe(fault: Fault) -> &'static str {
         Fault::Broken => "the connection broke before the whole answer arrived",
         Fault::Connect => "no connection could be made",
         Fault::Insecure => "the address is neither https nor on loopback",
+        Fault::LeaseLost => "the lease of the grant was lost before anything was sent",
         Fault::OutOfReach => {
             "the address is in a private network or on this machine, where the server that names it is not"
         }

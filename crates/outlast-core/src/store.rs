@@ -6,6 +6,7 @@ use crate::grant::{Grant, GrantId};
 use crate::token::Generation;
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -19,14 +20,47 @@ pub struct Fence(pub u64);
 pub struct Lease {
     grant: GrantId,
     fence: AtomicU64,
+    watch: LeaseWatch,
     _held: Box<dyn Any + Send + Sync>,
+}
+
+/// Tells whether a lease still excludes others. Cheap to clone, and needs no borrow of the lease: what
+/// is about to be sent carries it along.
+#[derive(Clone, Default)]
+pub struct LeaseWatch(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl LeaseWatch {
+    /// Whether nobody else can have been given the lease by now. Quick enough to ask right before a
+    /// send: no lock, no wait.
+    pub fn is_held(&self) -> bool {
+        self.0.as_ref().is_none_or(|is_held| is_held())
+    }
+}
+
+impl fmt::Debug for LeaseWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeaseWatch")
+    }
 }
 
 impl Lease {
     /// Made by a store, around whatever it holds while the lease lasts. `fence` is the epoch that
     /// the record carries now.
     pub fn new(grant: GrantId, fence: Fence, held: impl Any + Send + Sync) -> Self {
-        Self { grant, fence: AtomicU64::new(fence.0), _held: Box::new(held) }
+        Self { grant, fence: AtomicU64::new(fence.0), watch: LeaseWatch::default(), _held: Box::new(held) }
+    }
+
+    /// For stores whose leases can be lost while they are held: `is_held` tells whether this one still
+    /// keeps others away.
+    #[must_use]
+    pub fn watched(self, is_held: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { watch: LeaseWatch(Some(Arc::new(is_held))), ..self }
+    }
+
+    /// What tells whether it still excludes others. Whoever was stopped for minutes, or whose lock file
+    /// was cleaned away, finds out by it before a byte is sent (F11, F13).
+    pub fn watch(&self) -> &LeaseWatch {
+        &self.watch
     }
 
     /// Whose lease it is.

@@ -199,6 +199,8 @@ pub struct Reply {
 pub enum Fault {
     /// The name could not be resolved or the connection not be made.
     Connect,
+    /// The lease was lost before the first byte: another process may be renewing by now.
+    LeaseLost,
     /// The reply was larger than the client takes.
     TooLarge,
     /// The time was up.

@@ -3,13 +3,14 @@
 use crate::assertion::{self, KeyError};
 use crate::dpop::{CHALLENGES_MAX, Nonces, PROOF, PROOF_NONCE, Proof, ProofKey};
 use crate::exchange::{Exchange, Limits};
+use crate::guarded_body::GuardedBody;
 use crate::request::form_body;
 use crate::server_clock::ServerClocks;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Uri};
 use outlast_core::wire::{Answer, AssertionPlace, Content, Fault, Reply};
-use outlast_core::{BoxFuture, Clock, Lease, Secret, TokenEndpoint, TokenRequest};
-use reqwest::Request;
+use outlast_core::{BoxFuture, Clock, Lease, LeaseWatch, Secret, TokenEndpoint, TokenRequest};
+use reqwest::{Body, Request};
 use std::fmt;
 use std::sync::Arc;
 use url::Url;
@@ -52,15 +53,23 @@ impl HttpTokenEndpoint {
         Self { exchange: Exchange::new(limits), clock, servers: ServerClocks::default(), nonces: Nonces::default() }
     }
 
+    async fn carry_out(&self, lease: &LeaseWatch, request: &TokenRequest) -> Answer {
+        let answer = self.send_once(lease, request).await;
+        match &answer {
+            Answer::Complete(reply) if self.was_misdated(request, reply) => self.send_once(lease, request).await,
+            Answer::Complete(_) | Answer::Lost(_) | Answer::Unsent(_) => answer,
+        }
+    }
+
     /// Signs and sends `request`; once more with each nonce that the server asks for (RFC 9449 8). It
     /// does so before any work, so that nothing is spent by asking (N33).
-    async fn send_once(&self, request: &TokenRequest) -> Answer {
-        let mut answer = self.exchange_once(request).await;
+    async fn send_once(&self, lease: &LeaseWatch, request: &TokenRequest) -> Answer {
+        let mut answer = self.exchange_once(lease, request).await;
         for _ in 0..CHALLENGES_MAX {
             if !self.wants_nonce(request, &answer) {
                 break;
             }
-            answer = self.exchange_once(request).await;
+            answer = self.exchange_once(lease, request).await;
         }
         answer
     }
@@ -79,10 +88,10 @@ impl HttpTokenEndpoint {
             && error_of(reply).as_deref() == Some("use_dpop_nonce")
     }
 
-    async fn exchange_once(&self, request: &TokenRequest) -> Answer {
+    async fn exchange_once(&self, lease: &LeaseWatch, request: &TokenRequest) -> Answer {
         let Ok(signed) = self.sign(request) else { return Answer::Unsent(Fault::Unsigned) };
         let certificate = request.certificate.as_ref();
-        let answer = self.exchange.send(&request.endpoint, certificate, |url| post(url, request, &signed)).await;
+        let answer = self.exchange.send(&request.endpoint, certificate, |url| post(url, request, &signed, lease)).await;
         if let Answer::Complete(reply) = &answer
             && (300..400).contains(&reply.status)
         {
@@ -124,18 +133,12 @@ impl HttpTokenEndpoint {
 }
 
 impl TokenEndpoint for HttpTokenEndpoint {
-    fn send<'a>(&'a self, _lease: &'a Lease, request: &'a TokenRequest) -> BoxFuture<'a, Answer> {
-        self.ask(request)
+    fn send<'a>(&'a self, lease: &'a Lease, request: &'a TokenRequest) -> BoxFuture<'a, Answer> {
+        Box::pin(self.carry_out(lease.watch(), request))
     }
 
     fn ask<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Answer> {
-        Box::pin(async move {
-            let answer = self.send_once(request).await;
-            match &answer {
-                Answer::Complete(reply) if self.was_misdated(request, reply) => self.send_once(request).await,
-                Answer::Complete(_) | Answer::Lost(_) | Answer::Unsent(_) => answer,
-            }
-        })
+        Box::pin(async move { self.carry_out(&LeaseWatch::default(), request).await })
     }
 }
 
@@ -176,7 +179,7 @@ fn spends_nothing(request: &TokenRequest) -> bool {
     grant_type.is_none_or(|(_, value)| NOTHING_SPENT.iter().any(|known| value.matches(known)))
 }
 
-fn post(url: Url, request: &TokenRequest, signed: &Signed) -> Option<Request> {
+fn post(url: Url, request: &TokenRequest, signed: &Signed, lease: &LeaseWatch) -> Option<Request> {
     let content = match &request.content {
         Content::Form(form) => {
             let form: Vec<_> = form.iter().cloned().chain(signed.assertions.iter().filter_map(as_member)).collect();
@@ -188,7 +191,7 @@ fn post(url: Url, request: &TokenRequest, signed: &Signed) -> Option<Request> {
     let mut post = Request::new(method(&request.content), url);
     if let Some((kind, body)) = content {
         post.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        *post.body_mut() = Some(body.into());
+        *post.body_mut() = Some(Body::wrap(GuardedBody::new(body.into(), lease.clone())));
     }
     for (name, value) in &request.fields {
         post.headers_mut().insert(*name, HeaderValue::from_str(value).ok()?);

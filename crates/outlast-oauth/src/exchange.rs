@@ -2,6 +2,7 @@
 //! discovery. Says exactly what is known of a request's fate, for a refresh token hangs on it.
 
 use crate::address;
+use crate::guarded_body::LeaseLost;
 use crate::reach::{OutOfReach, Reach, Resolver};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -12,6 +13,7 @@ use reqwest::{Client, Identity, Request, Response};
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -26,6 +28,9 @@ pub const HEADER_BYTES_MAX: usize = 64 * 1024;
 const HEADER_FIELDS_MAX: usize = 128;
 /// For how many certificates of our own a client is kept.
 const CERTIFICATES_MAX: usize = 16;
+/// How long an answer that has arrived may take to be read after the time is up. A process that was
+/// stopped for minutes wakes to find both; to drop the answer would lose the grant it belongs to.
+const READ_AFTER: Duration = Duration::from_millis(250);
 
 /// How long an exchange may take. The default is what everything but tests uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,11 +97,13 @@ impl Exchange {
             Err(fault) => return (Answer::Unsent(fault), None),
         };
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        match timeout(self.limits.total, converse(&client, request)).await {
-            Ok(answered) => answered,
-            // Connecting has the shorter limit, so the request was at least begun.
-            Err(_elapsed) => (Answer::Lost(Fault::Timeout), None),
+        let mut conversation = pin!(converse(&client, request));
+        let mut answered = timeout(self.limits.total, conversation.as_mut()).await;
+        if answered.is_err() {
+            answered = timeout(READ_AFTER, conversation).await;
         }
+        // Connecting has the shorter limit, so the request was at least begun.
+        answered.unwrap_or((Answer::Lost(Fault::Timeout), None))
     }
 
     /// Sends a request for the head of its answer alone: a body that never ends is not waited for.
@@ -249,6 +256,9 @@ fn failed(error: &reqwest::Error) -> Answer {
             Fault::Connect
         };
         return Answer::Unsent(fault);
+    }
+    if has_source::<LeaseLost>(error) {
+        return Answer::Unsent(Fault::LeaseLost);
     }
     if error.is_builder() {
         return Answer::Unsent(Fault::Broken);

@@ -12,6 +12,7 @@ pub mod dpop;
 pub mod endpoint;
 mod exchange;
 pub mod grant_type;
+mod guarded_body;
 pub mod introspection;
 pub mod login;
 pub mod metadata;

@@ -115,9 +115,14 @@ async fn challenge(exchange: &Exchange, address: &str) -> Result<Challenge, Reso
             let unauthorized = reply.status == 401;
             Ok(Challenge { reach, ..if unauthorized { read(&reply.headers) } else { Challenge::default() } })
         }
-        Err(fault @ (Fault::Connect | Fault::Insecure | Fault::OutOfReach | Fault::Tls | Fault::Unsigned)) => {
-            Err(ResourceError::Unreachable { detail: metadata::at(address, fault) })
-        }
+        Err(
+            fault @ (Fault::Connect
+            | Fault::Insecure
+            | Fault::LeaseLost
+            | Fault::OutOfReach
+            | Fault::Tls
+            | Fault::Unsigned),
+        ) => Err(ResourceError::Unreachable { detail: metadata::at(address, fault) }),
         // It does not answer strangers; its metadata may be there all the same.
         Err(Fault::Broken | Fault::Timeout | Fault::TooLarge) => {
             Ok(Challenge { reach: Reach::Public, ..Challenge::default() })

@@ -1,5 +1,5 @@
 //! What the token endpoint's client sends, to whom, and what it says of the answer.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a stopped process is played by a blocked thread")]
 
 mod support;
 
@@ -245,6 +245,47 @@ async fn a_connection_carries_one_request() {
         complete(endpoint.send(&lease, &support::refresh_request(server.address("/"))).await);
     }
     assert_eq!((server.requests().len(), server.connections()), (3, 3));
+}
+
+#[tokio::test]
+async fn f11_a_lease_that_is_lost_while_the_connection_is_made_sends_no_byte() {
+    let server = Server::always(tokens(), Ending::Hold).await;
+    let connected = server.address("/");
+    let endpoint = HttpTokenEndpoint::new(std::sync::Arc::new(support::Standing));
+    let lost = Lease::new(GrantId::parse("test").unwrap(), Fence(1), ()).watched(|| false);
+    let answer = endpoint.send(&lost, &support::refresh_request(connected.clone())).await;
+    assert_unsent(&answer, Fault::LeaseLost, "lost");
+    // The connection was made before the lease was looked at: the look is the last thing before the bytes.
+    assert_eq!((server.connections(), server.bytes()), (1, 0));
+    let held = Lease::new(GrantId::parse("test").unwrap(), Fence(1), ()).watched(|| true);
+    let reply = complete(endpoint.send(&held, &support::refresh_request(connected)).await);
+    assert_eq!(reply.body, TOKENS.as_bytes());
+    let request = &server.requests()[0];
+    assert!(field(request.split_once("\r\n\r\n").unwrap().0, "transfer-encoding").is_none(), "{request}");
+}
+
+#[test]
+fn f11_a_process_that_was_stopped_reads_the_answer_that_came_meanwhile() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // More than one read brings.
+    let body = "x".repeat(200 * 1024);
+    let whole = answer("200 OK", "", &body);
+    let server = runtime.block_on(Server::start(move |_| {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        (whole.clone(), Ending::Hold)
+    }));
+    // One thread, which is blocked from when the request is out until long after its time is up.
+    let client = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = client.block_on(async {
+        let limits = brief();
+        let sending = tokio::spawn(send_within(server.address("/"), limits));
+        while server.requests().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        std::thread::sleep(limits.total + std::time::Duration::from_millis(500));
+        sending.await.unwrap()
+    });
+    assert_eq!(complete(answer).body.len(), body.len());
 }
 
 #[test]

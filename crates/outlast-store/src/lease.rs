@@ -6,6 +6,7 @@ use crate::seal::random;
 use outlast_core::{GrantId, StoreError};
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// First and longest wait between two looks at a lock.
@@ -14,7 +15,17 @@ const LOOK_LAST: Duration = Duration::from_millis(10);
 
 /// A lock that is held.
 #[derive(Debug)]
-pub(crate) struct Held(File);
+pub(crate) struct Held(Arc<File>);
+
+impl Held {
+    /// What tells whether the locked file still bears the grant's name: after a cleaner of old files has
+    /// removed it, the lock keeps nobody away any more (F13). Knows no process ids: those are given anew.
+    pub(crate) fn watch(&self, home: &Home, grant: &GrantId) -> impl Fn() -> bool + Send + Sync + 'static {
+        let (file, path) = (Arc::clone(&self.0), home.lease(grant));
+        // Where it cannot be looked at, nothing is certain, and nothing is sent.
+        move || bears_the_name(&file, &path).unwrap_or(false)
+    }
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -56,7 +67,7 @@ fn try_acquire(home: &Home, path: &Path) -> Result<Option<Held>, StoreError> {
             Err(TryLockError::Error(cause)) => return Err(unwritable("locking", path, cause)),
             Ok(()) => {}
         }
-        let held = Held(file);
+        let held = Held(Arc::new(file));
         if bears_the_name(&held.0, path)? {
             return Ok(Some(held));
         }

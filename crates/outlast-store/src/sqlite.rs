@@ -158,7 +158,8 @@ impl TokenStore for SqliteStore {
             let name = id.clone();
             // Only now: before, another holder could still write.
             let epoch = self.read(move |reader| reader.epoch(&name)).await?;
-            Ok(Lease::new(id.clone(), Fence(epoch), held))
+            let is_held = held.watch(&self.home, id);
+            Ok(Lease::new(id.clone(), Fence(epoch), held).watched(is_held))
         })
     }
 

@@ -103,6 +103,24 @@ fn f13_a_lock_file_that_was_removed_excludes_nobody_but_its_successor_does() {
 }
 
 #[test]
+fn f11_a_holder_whose_lock_file_was_cleaned_away_is_told_so() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let lock = folder.home.join("locks/crm.lock");
+    runtime().block_on(async {
+        let lease = store.lease(&id("crm"), PATIENCE).await.unwrap();
+        assert!(lease.watch().is_held());
+        std::fs::rename(&lock, folder.home.join("locks/aside")).unwrap();
+        assert!(!lease.watch().is_held(), "removed");
+        let next = store.lease(&id("crm"), PATIENCE).await.unwrap();
+        assert!(next.watch().is_held() && !lease.watch().is_held(), "replaced");
+        drop(next);
+        std::fs::rename(folder.home.join("locks/aside"), &lock).unwrap();
+        assert!(lease.watch().is_held(), "put back, and still locked by us");
+    });
+}
+
+#[test]
 fn a_cleaner_that_removes_the_whole_lock_folder_stops_nothing() {
     let folder = Folder::new();
     let store = folder.open();

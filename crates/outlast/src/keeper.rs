@@ -294,6 +294,12 @@ impl Keeper {
             Ok(provider) => self.send(entry, lease, &intent, provider, subject).await,
             Err(missing) => not_found(missing),
         };
+        if matches!(outcome, Outcome::Unsent(Fault::LeaseLost)) {
+            // Nothing was spent, and another process may have the grant by now. The note is taken back
+            // if it is still ours; either way the lease is asked for anew, and the record looked at.
+            parts.store.commit(lease, intent.generation, held).await?;
+            return Err(StoreError::Fenced { grant: held.id.clone() });
+        }
         if may_renew_subject && subject.is_some() && refuses_subject(&outcome) {
             // Nothing was spent: the record is put back as it was, and the other grant is renewed.
             parts.store.commit(lease, intent.generation, held).await?;

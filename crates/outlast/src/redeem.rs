@@ -7,6 +7,7 @@ use outlast_core::classify::{Evidence, Verdict};
 use outlast_core::outcome::judge;
 use outlast_core::strategy::Redemption;
 use outlast_core::token::TokenType;
+use outlast_core::wire::Fault;
 use outlast_core::{Code, Grant, Lease, Outcome, Provider, Reply, Secret, Timestamp, TokenResponse};
 use outlast_oauth::assertion;
 use std::time::Duration;
@@ -20,6 +21,10 @@ pub(crate) async fn carry_out(
     redemption: Redemption,
     provider: &Provider,
 ) -> Outcome {
+    // For what is not sent over a connection: the endpoint looks again, right before the first byte.
+    if !lease.watch().is_held() {
+        return Outcome::Unsent(Fault::LeaseLost);
+    }
     match redemption {
         Redemption::Post(request) => {
             // Said here in words: the endpoint has only a fault to say it with.

@@ -120,6 +120,58 @@ async fn a_due_token_is_served_at_once_and_renewed_behind_the_caller() {
     assert_eq!(world.server.seen().requests, 1);
 }
 
+/// A store whose lock files a cleaner removes: each lease is lost as soon as it is had, `times` times.
+struct Cleaned {
+    store: MemoryStore,
+    times: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl TokenStore for Cleaned {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<GrantId>, StoreError>> {
+        self.store.list()
+    }
+
+    fn load<'a>(&'a self, id: &'a GrantId) -> BoxFuture<'a, Result<Option<Grant>, StoreError>> {
+        self.store.load(id)
+    }
+
+    fn lease<'a>(&'a self, id: &'a GrantId, patience: Duration) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        Box::pin(async move {
+            let lost = self.times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+            Ok(self.store.lease(id, patience).await?.watched(move || !lost))
+        })
+    }
+
+    fn commit<'a>(
+        &'a self,
+        lease: &'a Lease,
+        expected: Generation,
+        next: &'a Grant,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.commit(lease, expected, next)
+    }
+
+    fn forget<'a>(&'a self, lease: &'a Lease, expected: Generation) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.forget(lease, expected)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f11_whoever_lost_its_lease_sends_nothing_and_looks_again() {
+    let times = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let world = World::over(Arc::new(Cleaned { store: MemoryStore::new(), times: Arc::clone(&times) }));
+    let handle = world.granted().await;
+    pass(101).await;
+    times.store(1000, Ordering::SeqCst);
+    let refused = handle.access_token(Ask::default()).await.unwrap_err();
+    assert_eq!((refused.code(), world.server.seen().requests), (Code::StoreBusy, 0));
+    let record = handle.record().await.unwrap();
+    assert_eq!((record.standing, record.in_doubt, record.failures), (Standing::Live, false, 0), "nothing was spent");
+    times.store(2, Ordering::SeqCst);
+    assert_eq!(access(&handle).await, "access-2");
+    assert_eq!((world.server.seen().requests, world.server.seen().reuse_alarms), (1, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn f06_a_caller_that_goes_away_cancels_nothing() {
     let world = World::new();

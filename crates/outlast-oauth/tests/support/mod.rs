@@ -32,6 +32,7 @@ pub struct Server {
     pub host: String,
     requests: Arc<Mutex<Vec<String>>>,
     connections: Arc<Mutex<usize>>,
+    bytes: Arc<Mutex<usize>>,
 }
 
 impl Server {
@@ -45,15 +46,17 @@ impl Server {
     pub async fn start(answer: impl Fn(&str) -> (Vec<u8>, Ending) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
-        let (requests, connections) = (Arc::default(), Arc::default());
-        let server = Self { host, requests: Arc::clone(&requests), connections: Arc::clone(&connections) };
+        let (requests, connections, bytes) = (Arc::default(), Arc::default(), Arc::default());
+        let server = Self { host, requests, connections, bytes };
+        let (requests, connections) = (Arc::clone(&server.requests), Arc::clone(&server.connections));
+        let bytes = Arc::clone(&server.bytes);
         let answer = Arc::new(answer);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 *connections.lock().unwrap() += 1;
-                let (answer, requests) = (Arc::clone(&answer), Arc::clone(&requests));
+                let (answer, requests, received) = (Arc::clone(&answer), Arc::clone(&requests), Arc::clone(&bytes));
                 tokio::spawn(async move {
-                    while let Some(request) = read_request(&mut stream).await {
+                    while let Some(request) = read_request(&mut stream, &received).await {
                         requests.lock().unwrap().push(request.clone());
                         let (bytes, ending) = answer(&request);
                         if stream.write_all(&bytes).await.is_err() || !finish(&mut stream, ending).await {
@@ -75,12 +78,17 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
+    /// How much was received, requests or not.
+    pub fn bytes(&self) -> usize {
+        *self.bytes.lock().unwrap()
+    }
+
     pub fn connections(&self) -> usize {
         *self.connections.lock().unwrap()
     }
 }
 
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
+async fn read_request(stream: &mut TcpStream, received: &Mutex<usize>) -> Option<String> {
     let mut bytes = Vec::new();
     let mut buffer = [0_u8; 4096];
     loop {
@@ -93,7 +101,10 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
         }
         match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => return None,
-            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+            Ok(count) => {
+                *received.lock().unwrap() += count;
+                bytes.extend_from_slice(&buffer[..count]);
+            }
         }
     }
 }
