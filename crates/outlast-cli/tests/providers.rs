@@ -91,3 +91,177 @@ fn status_tells_an_end_that_is_only_reckoned_as_such() {
     assert_eq!(bed.run(&["status", "g", "--json"]).json()["grant_ends_estimated"], true);
     assert!(bed.run(&["status"]).stdout.contains("unless renewed"));
 }
+
+/// Writes a preset of one's own beside the configuration.
+fn own(bed: &Bed, name: &str, text: &str) {
+    let folder = bed.config_path().with_file_name("providers");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.toml")), text).unwrap();
+}
+
+/// A preset with every key, for the sandbox of `bed`, whose token endpoint is a parameter.
+fn whole(bed: &Bed) -> String {
+    let origin = bed.sandbox.token_endpoint().replace("/token", "");
+    format!(
+        r#"
+display_name = "The sandbox"
+issuer = "https://id.example.com"
+authorization_endpoint = "{origin}/authorize"
+authorization_parameters = {{ audience = "api" }}
+exchange_endpoint = "{origin}/{{place}}"
+token_endpoint = "{origin}/{{place}}"
+device_endpoint = "{origin}/device"
+revocation_endpoint = "{origin}/revoke"
+introspection_endpoint = "{origin}/introspect"
+usual_grant_type = "refresh_token"
+client_auth = "client_secret_post"
+scope_separator = ","
+pkce = "required"
+rotates = "yes"
+grace = "30s"
+idle_life = "60d"
+upstreams = ["{api}"]
+quirks = ["Answers at once."]
+documentation = "https://id.example.com/docs"
+documents = {{ lifetimes = "https://id.example.com/lives" }}
+
+[parameters.place]
+meaning = "the last part of the address"
+one_of = ["token", "tokens"]
+"#,
+        api = bed.sandbox.api().to_string().trim_end_matches('/')
+    )
+}
+
+#[test]
+fn a_preset_of_ones_own_serves_from_the_configuration_to_a_renewed_token() {
+    let bed = Bed::with_life(std::time::Duration::from_secs(1));
+    own(&bed, "mine", &whole(&bed));
+    bed.configure(
+        "[grant.crm]\nprovider = \"mine\"\nparameters = { place = \"token\" }\nclient_id = \"sandbox\"\n\
+         client_secret = { env = \"CRM_SECRET\" }\n",
+    );
+    let issued = bed.import("crm");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let told = bed.run(&["token", "crm"]);
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(!told.stdout.trim().is_empty() && !issued.token_response().to_string().contains(told.stdout.trim()));
+    let status = bed.run(&["status", "crm", "--json"]).json();
+    assert_eq!(status["grant_ends_estimated"], true, "its idle life is known: {status}");
+    assert!(status["upstream"].as_str().unwrap().starts_with("http://127.0.0.1"), "{status}");
+}
+
+#[test]
+fn a_preset_of_ones_own_is_added_by_name_and_serves_a_first_token() {
+    let bed = Bed::new();
+    let endpoint = bed.sandbox.token_endpoint();
+    own(&bed, "mine", &format!("token_endpoint = \"{endpoint}\"\nusual_grant_type = \"client_credentials\"\n"));
+    let added =
+        bed.run(&["add", "ci", "--provider", "mine", "--client-id", "sandbox", "--client-secret-env", "CRM_SECRET"]);
+    assert_eq!(added.code, 0, "{added:?}");
+    let told = bed.run(&["token", "ci"]);
+    assert!(told.code == 0 && !told.stdout.trim().is_empty(), "{told:?}");
+}
+
+#[test]
+fn presets_of_ones_own_are_listed_among_the_others_and_marked() {
+    let bed = Bed::new();
+    own(&bed, "mine", &whole(&bed));
+    let told = bed.run(&["providers"]);
+    let line = told.stdout.lines().find(|line| line.trim_start().starts_with("mine ")).unwrap();
+    assert!(told.code == 0 && line.trim_end().ends_with("own") && line.contains("The sandbox"), "{told:?}");
+    assert_eq!(told.stdout.lines().filter(|line| line.trim_end().ends_with(" own")).count(), 2, "and the head");
+    let one = bed.run(&["providers", "mine", "--json"]).json();
+    let all = bed.run(&["providers", "--json"]).json();
+    assert!(all.as_array().unwrap().contains(&one));
+    assert_eq!(
+        (&one["own"], &one["pkce"], &one["client_auth"]),
+        (&true.into(), &"required".into(), &"client_secret_post".into())
+    );
+    assert_eq!(one["parameters"][0]["one_of"][0], "token");
+    assert!(one["file"].as_str().unwrap().ends_with("providers/mine.toml"), "{one}");
+    let full = bed.run(&["providers", "mine"]).stdout;
+    assert!(full.contains("your own, from ") && full.contains("Answers at once."), "{full}");
+    assert_eq!(bed.run(&["providers", "github", "--json"]).json()["own"], false);
+    let nearest = bed.run(&["providers", "mien"]);
+    assert!(nearest.stderr.contains("did you mean `mine`?"), "{nearest:?}");
+}
+
+#[test]
+fn a_preset_of_ones_own_goes_before_a_built_in_one_of_its_name_and_says_so() {
+    let bed = Bed::new();
+    own(&bed, "github", "token_endpoint = \"https://git.example.com/token\"\nusual_grant_type = \"refresh_token\"\n");
+    let told = bed.run(&["providers", "github"]);
+    assert!(told.stdout.contains("in the place of the built-in one") && told.stdout.contains("git.example.com"));
+    let all = bed.run(&["providers", "--json"]).json();
+    let named: Vec<_> = all.as_array().unwrap().iter().filter(|one| one["name"] == "github").collect();
+    assert!(named.len() == 1 && named[0]["own"] == true, "{named:?}");
+}
+
+#[test]
+fn a_mistake_in_a_preset_of_ones_own_is_told_with_its_place_and_how_to_mend_it() {
+    let bed = Bed::new();
+    let endpoint = "token_endpoint = \"https://id.example.com/token\"\n";
+    let tenant = "[parameters.tenant]\nmeaning = \"the tenant\"\n";
+    for (text, place, wanted) in [
+        ("tokn_endpoint = \"x\"\n".to_owned(), ":1:1:", "did you mean `token_endpoint`?"),
+        (String::new(), ":1:1:", "no `token_endpoint`"),
+        ("token_endpoint = \"http://id.example.com/token\"\n".to_owned(), ":1:18:", "use https"),
+        (format!("{endpoint}issuer = \"https://x.example/{{tenant}}\"\n"), ":2:10:", "[parameters.tenant]"),
+        (format!("{endpoint}{tenant}"), ":2:2:", "remove the parameter"),
+        (format!("{endpoint}pkce = \"requird\"\n"), ":2:8:", "did you mean `required`?"),
+        (format!("{endpoint}client_auth = \"none\"\n"), ":2:15:", "client_secret_basic"),
+        (format!("{endpoint}upstreams = [\"https://x.example/v1\"]\n"), ":2:13:", "without a path"),
+        (format!("{endpoint}usual_grant_type = \"authorization_code\"\n"), ":2:20:", "authorization_endpoint"),
+        (format!("{endpoint}idle_life = \"9d\"\nabsolute_life = \"1d\"\n"), ":2:13:", "make it shorter"),
+        (format!("{endpoint}{tenant}frm = \"host\"\n"), ":4:1:", "did you mean `form`?"),
+        (format!("{endpoint}authorization_parameters = {{ state = \"x\" }}\n"), ":2:28:", "remove it"),
+        ("token_endpoint = \n".to_owned(), ":1:18:", "not TOML"),
+    ] {
+        own(&bed, "mine", &text);
+        bed.configure(&format!("[grant.a]\nprovider = \"mine\"\nclient_id = \"x\"\n{}", bed.grant("crm")));
+        for arguments in [&["providers", "mine"][..], &["token", "a"], &["add", "b", "--provider", "mine"]] {
+            let told = bed.run(arguments);
+            assert!(matches!(told.code, 78), "{arguments:?} {told:?}");
+            let at = format!("providers/mine.toml{place}");
+            assert!(told.stderr.contains(&at) && told.stderr.contains(wanted), "{arguments:?} {told:?}");
+        }
+        let listed = bed.run(&["providers"]);
+        assert!(listed.code == 0 && listed.stderr.contains("not listed: ") && listed.stdout.contains("github"));
+    }
+    // The other grants of the same configuration go on.
+    bed.import("crm");
+    assert_eq!(bed.run(&["token", "crm"]).code, 0);
+    let doctor = bed.run(&["doctor", "--offline"]);
+    assert!(doctor.stdout.contains("providers/mine.toml"), "{doctor:?}");
+}
+
+#[test]
+fn a_name_that_leads_out_of_the_folder_is_no_preset() {
+    let bed = Bed::new();
+    std::fs::write(bed.config_path().with_file_name("evil.toml"), "token_endpoint = \"https://evil.example/\"\n")
+        .unwrap();
+    for name in ["../evil", "./evil", "providers/../../evil", "/etc/evil", ""] {
+        bed.configure(&format!("[grant.a]\nprovider = \"{name}\"\nclient_id = \"x\"\n"));
+        let told = bed.run(&["token", "a"]);
+        assert!(told.code == 78 && !told.stderr.contains("evil.example"), "{told:?}");
+    }
+}
+
+#[test]
+fn the_example_of_the_documentation_is_a_preset_and_a_grant_that_uses_it() {
+    let page = include_str!("../../../docs/providers/your-own.md");
+    let blocks: Vec<&str> =
+        page.split("```toml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
+    let [preset, grant] = blocks[..] else { panic!("{blocks:?}") };
+    let bed = Bed::new();
+    own(&bed, "acme", preset);
+    bed.configure(&grant.replace("ACME_SECRET", "CRM_SECRET"));
+    let told = bed.run(&["providers", "acme", "--json"]).json();
+    let keys: Vec<&str> = preset.lines().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+    assert!(keys.len() > 12 && told["rotates"] == "yes" && told["grace_seconds"] == 30, "{told}");
+    let tokens = br#"{"access_token":"CANARY-a","refresh_token":"CANARY-r","token_type":"Bearer","expires_in":3600}"#;
+    assert_eq!(bed.run_with_input(&["import", "acme"], tokens).code, 0);
+    assert_eq!(bed.run(&["token", "acme"]).stdout.trim(), "CANARY-a");
+    assert_eq!(bed.run(&["status", "acme", "--json"]).json()["upstream"], "https://api.example.com/");
+}

@@ -13,6 +13,7 @@ mod habit;
 mod login;
 mod nearest;
 mod option;
+mod own_preset;
 mod preset;
 mod secret_source;
 
@@ -23,6 +24,7 @@ pub use error::ConfigError;
 pub use grant::GrantEntry;
 pub use nearest::nearest;
 pub use option::Told;
+pub use own_preset::OwnPresets;
 pub use secret_source::SecretSource;
 
 use document::{Document, Table, shown};
@@ -166,6 +168,9 @@ impl Config {
     }
 
     fn resolve_entry(&self, entry: &GrantEntry, environment: &Environment<'_>) -> Result<GrantSettings, ConfigError> {
+        if let Some(fault) = &entry.fault {
+            return Err(fault.clone());
+        }
         let fetch = |source: &SecretSource, key: &'static str| {
             self.fetch(source, &format!("{key} of [grant.{}]", entry.id), environment)
         };

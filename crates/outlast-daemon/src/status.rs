@@ -1,8 +1,6 @@
 //! How a grant stands, for people and programs. No token is part of it.
 
-use outlast::{
-    Cause, Code, Grant, GrantHandle, GrantSettings, Recovery, Renewal, Standing, Timestamp, grant_type, provider,
-};
+use outlast::{Cause, Code, Grant, GrantHandle, GrantSettings, Recovery, Renewal, Standing, Timestamp, grant_type};
 use serde::{Deserialize, Serialize};
 
 /// How one grant stands. Moments are whole seconds since 1970-01-01T00:00:00Z.
@@ -207,10 +205,9 @@ fn parked(settings: &GrantSettings, grant: &Grant, cause: Cause) -> Seen {
 /// When a grant ends if it is not renewed, by the documents of its provider. A grant that also has an absolute life may
 /// end sooner, at a moment that the record does not tell (it keeps no login): nothing is said of it.
 fn idle_end(settings: &GrantSettings, grant: &Grant) -> Option<Timestamp> {
-    let preset = provider::find(&settings.quirks).or_else(|| provider::find_template(&settings.quirks))?;
     let tokens = grant.tokens.as_ref().filter(|tokens| tokens.refresh.is_some())?;
     let parked = matches!(grant.standing, Standing::Parked { .. });
-    let life = preset.idle_life.filter(|_| preset.absolute_life.is_none() && !parked)?;
+    let life = settings.idle_life.filter(|_| !parked)?;
     Some(grant.renewed_at.unwrap_or(tokens.issued_at).plus(life))
 }
 
@@ -268,27 +265,22 @@ mod tests {
     #[test]
     fn the_end_of_a_grant_is_reckoned_from_its_last_renewal_where_only_an_idle_life_is_documented() {
         let day = Duration::from_secs(24 * 60 * 60);
-        let of = |provider: &str, grant: &Grant| {
-            let settings = GrantSettings { quirks: provider.to_owned(), ..settings("refresh_token") };
+        let life = Duration::from_secs(60 * 24 * 60 * 60);
+        let of = |idle_life: Option<Duration>, grant: &Grant| {
+            let settings = GrantSettings { idle_life, ..settings("refresh_token") };
             let seen = GrantStatus::describe(&settings, grant, None, NOW);
             (seen.grant_ends_at, seen.grant_ends_estimated)
         };
-        let preset =
-            provider::all().into_iter().find(|preset| preset.idle_life.is_some() && preset.absolute_life.is_none());
-        let preset = preset.unwrap();
-        let life = preset.idle_life.unwrap();
         let imported = grant(Some("r"), NOW);
-        assert_eq!(of(preset.name, &imported), (Some(NOW.plus(life).as_secs()), true));
+        assert_eq!(of(Some(life), &imported), (Some(NOW.plus(life).as_secs()), true));
         let renewed = Grant { renewed_at: Some(NOW.plus(day)), ..imported.clone() };
-        assert_eq!(of(preset.name, &renewed), (Some(NOW.plus(day).plus(life).as_secs()), true));
+        assert_eq!(of(Some(life), &renewed), (Some(NOW.plus(day).plus(life).as_secs()), true));
         let told = Grant { ends_at: Some(NOW.plus(day)), ..renewed.clone() };
-        assert_eq!(of(preset.name, &told), (Some(NOW.plus(day).as_secs()), false), "what the server said goes first");
+        assert_eq!(of(Some(life), &told), (Some(NOW.plus(day).as_secs()), false), "what the server said goes first");
         let parked = Grant { standing: Standing::Parked { cause: Cause::LostRotation, since: NOW }, ..renewed };
-        assert_eq!(of(preset.name, &parked), (None, false));
-        assert_eq!(of(preset.name, &grant(None, NOW)), (None, false), "nothing to renew with");
-        assert_eq!(of("", &imported), (None, false), "nothing is known of the provider");
-        let both = provider::all().into_iter().find(|preset| preset.absolute_life.is_some()).unwrap();
-        assert_eq!(of(both.name, &imported), (None, false), "the login is not on record");
+        assert_eq!(of(Some(life), &parked), (None, false));
+        assert_eq!(of(Some(life), &grant(None, NOW)), (None, false), "nothing to renew with");
+        assert_eq!(of(None, &imported), (None, false), "nothing is known of the provider");
     }
 
     #[test]

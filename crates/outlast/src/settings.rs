@@ -83,6 +83,8 @@ pub struct GrantSettings {
     /// Longest time between two renewals, for grants that end when they are idle and keys that are
     /// rotated.
     pub renew_within: Option<Duration>,
+    /// How long the grant lives unrenewed, where its provider documents that and no absolute life.
+    pub idle_life: Option<Duration>,
     /// The life of an access token where the server does not tell.
     pub token_life: Option<Duration>,
     /// How requests carry the token.
@@ -107,6 +109,7 @@ impl GrantSettings {
             options: Options::default(),
             dpop: false,
             renew_within: None,
+            idle_life: None,
             token_life: None,
             presentation: Presentation::default(),
             login: LoginSettings::default(),

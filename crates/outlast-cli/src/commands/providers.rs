@@ -1,12 +1,14 @@
 //! `outlast providers [NAME]`: which authorization servers are known, and what of each.
 
 use super::Done;
+use crate::env;
 use crate::exit::Fault;
 use crate::{output, words};
 use outlast::Code;
 use outlast::provider::{self, Form, Parameter, Preset};
-use outlast_daemon::config::nearest;
+use outlast_daemon::config::{ConfigError, OwnPresets, nearest};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 
 /// What `providers` is told.
@@ -15,7 +17,8 @@ use std::time::Duration;
   outlast providers
   outlast providers okta              its addresses, its habits, and a table for the configuration
   outlast providers --json | jq -r '.[] | select(.rotates == \"yes\") | .name'
-Only what a provider documents is stated; what is left out is not known.")]
+Only what a provider documents is stated; what is left out is not known.
+Your own are files named NAME.toml in the folder providers beside the configuration: docs/providers/your-own.md.")]
 pub(crate) struct Arguments {
     /// The provider; all of them if left out
     name: Option<String>,
@@ -24,21 +27,36 @@ pub(crate) struct Arguments {
     pub(crate) json: bool,
 }
 
-/// Lists the presets, or shows one in full. Reads no configuration and no network.
+/// A preset, and where it comes from.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    preset: Preset<'a>,
+    /// The file, if it is one of the user's own.
+    file: Option<&'a Path>,
+}
+
+/// Lists the presets, or shows one in full. Reads no network, and nothing of the configuration but the user's own presets.
 pub(crate) fn run(arguments: &Arguments) -> Done {
+    // Whoever has no home has no presets of their own either.
+    let own = env::places().ok().map(|places| OwnPresets::beside(&places.config));
     match (&arguments.name, arguments.json) {
-        (Some(name), true) => output::json(&as_json(&find(name)?))?,
-        (Some(name), false) => output::data(&in_full(&find(name)?))?,
-        (None, true) => output::json(&provider::all().iter().map(as_json).collect())?,
-        (None, false) => output::data(&list(&provider::all()))?,
+        (Some(name), true) => output::json(&find(own.as_ref(), name, as_json)?)?,
+        (Some(name), false) => output::data(&find(own.as_ref(), name, in_full)?)?,
+        (None, true) => output::json(&Value::Array(each(own.as_ref(), as_json)))?,
+        (None, false) => output::data(&list(each(own.as_ref(), row)))?,
     }
     Ok(0)
 }
 
-fn find(name: &str) -> Result<Preset, Fault> {
+fn find<R>(own: Option<&OwnPresets>, name: &str, judge: fn(Known<'_>) -> R) -> Result<R, Fault> {
+    if let Some(read) = own.and_then(|own| of_file(own, name, judge)) {
+        return Ok(read?);
+    }
     let found = provider::find(name).or_else(|| provider::find_template(name));
-    found.ok_or_else(|| {
-        let known: Vec<&str> = provider::all().iter().map(|preset| preset.name).collect();
+    found.map(|preset| judge(Known { preset, file: None })).ok_or_else(|| {
+        let own = own.map(OwnPresets::names).unwrap_or_default();
+        let mut known: Vec<&str> = provider::all().iter().map(|preset| preset.name).collect();
+        known.extend(own.iter().map(String::as_str));
         let mend = match nearest(name, &known) {
             Some(meant) => format!("did you mean `{meant}`? outlast providers lists them all"),
             None => "outlast providers lists those that are known; any other is named by its issuer or token_endpoint"
@@ -49,13 +67,46 @@ fn find(name: &str) -> Result<Preset, Fault> {
     })
 }
 
-fn list(presets: &[Preset]) -> String {
-    let head =
-        ["name", "provider", "grant type", "PKCE", "rotates", "grace", "idle life", "absolute life", "parameters"];
-    output::table(&head, presets.iter().map(row).collect())
+fn of_file<R>(own: &OwnPresets, name: &str, judge: fn(Known<'_>) -> R) -> Option<Result<R, ConfigError>> {
+    let file = own.file(name);
+    own.with(name, |preset| judge(Known { preset: *preset, file: Some(&file) }))
 }
 
-fn row(preset: &Preset) -> Vec<String> {
+/// What `judge` makes of each preset, the user's own in the place of built-in ones of the same name. What is wrong with
+/// a file is told, and the others are listed.
+fn each<R>(own: Option<&OwnPresets>, judge: fn(Known<'_>) -> R) -> Vec<R> {
+    let mut judged: Vec<(String, R)> = Vec::new();
+    let names = own.map(OwnPresets::names).unwrap_or_default();
+    for name in &names {
+        match own.and_then(|own| of_file(own, name, judge)) {
+            Some(Ok(seen)) => judged.push((name.clone(), seen)),
+            Some(Err(error)) => output::talk(&format!("not listed: {error}")),
+            None => {}
+        }
+    }
+    let built_in = provider::all().into_iter().filter(|preset| names.iter().all(|name| name != preset.name));
+    judged.extend(built_in.map(|preset| (preset.name.to_owned(), judge(Known { preset, file: None }))));
+    judged.sort_by(|(one, _), (other, _)| one.cmp(other));
+    judged.into_iter().map(|(_, seen)| seen).collect()
+}
+
+fn list(rows: Vec<Vec<String>>) -> String {
+    let head = [
+        "name",
+        "provider",
+        "grant type",
+        "PKCE",
+        "rotates",
+        "grace",
+        "idle life",
+        "absolute life",
+        "parameters",
+        "own",
+    ];
+    output::table(&head, rows)
+}
+
+fn row(Known { preset, file }: Known<'_>) -> Vec<String> {
     let life = |life: Option<Duration>| life.map_or_else(|| output::NOTHING.to_owned(), words::duration);
     let names: Vec<&str> = preset.parameters.iter().map(|parameter| parameter.name).collect();
     vec![
@@ -68,12 +119,15 @@ fn row(preset: &Preset) -> Vec<String> {
         life(preset.idle_life),
         life(preset.absolute_life),
         if names.is_empty() { output::NOTHING.to_owned() } else { names.join(", ") },
+        if file.is_some() { "own".to_owned() } else { output::NOTHING.to_owned() },
     ]
 }
 
-fn in_full(preset: &Preset) -> String {
+fn in_full(Known { preset, file }: Known<'_>) -> String {
+    let preset = &preset;
     let parts = [
         preset.display_name.to_owned(),
+        file.map_or_else(String::new, |file| whose(preset, file)),
         provider::snippet(preset).trim_end().to_owned(),
         aligned(&preset.parameters.iter().map(described).collect::<Vec<_>>()),
         aligned(&facts(preset)),
@@ -84,12 +138,19 @@ fn in_full(preset: &Preset) -> String {
     told.join("\n\n")
 }
 
-fn described(parameter: &Parameter) -> (String, String) {
+/// Says of a preset that it is the user's own.
+fn whose(preset: &Preset<'_>, file: &Path) -> String {
+    let replaced = provider::find(preset.name).or_else(|| provider::find_template(preset.name));
+    let replaces = if replaced.is_some() { ", in the place of the built-in one of that name" } else { "" };
+    format!("your own, from {}{replaces}", file.display())
+}
+
+fn described(parameter: &Parameter<'_>) -> (String, String) {
     (format!("parameter {}", parameter.name), format!("{} ({})", parameter.meaning, parameter.form))
 }
 
-fn facts(preset: &Preset) -> Vec<(String, String)> {
-    let text = |value: &'static str| Some(value.to_owned());
+fn facts(preset: &Preset<'_>) -> Vec<(String, String)> {
+    let text = |value: &str| Some(value.to_owned());
     let separator = if preset.scope_separator == ' ' { "a space".to_owned() } else { preset.scope_separator.into() };
     let sent: Vec<String> =
         preset.authorization_parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -115,10 +176,15 @@ fn facts(preset: &Preset) -> Vec<(String, String)> {
     found.into_iter().filter_map(|(fact, value)| value.map(|value| (fact.to_owned(), value))).collect()
 }
 
-fn documents(preset: &Preset) -> Vec<(String, String)> {
-    let endpoints = ("endpoints", preset.documentation);
-    let all = std::iter::once(&endpoints).chain(preset.documents);
-    all.map(|(facts, address)| (format!("document on {facts}"), (*address).to_owned())).collect()
+fn documents(preset: &Preset<'_>) -> Vec<(String, String)> {
+    let told = |(facts, address): (&str, &str)| (format!("document on {facts}"), address.to_owned());
+    all_documents(preset).into_iter().map(told).collect()
+}
+
+/// Which facts stand where; one's own preset may name no document.
+fn all_documents<'a>(preset: &Preset<'a>) -> Vec<(&'a str, &'a str)> {
+    let endpoints = Some(("endpoints", preset.documentation)).filter(|(_, address)| !address.is_empty());
+    endpoints.into_iter().chain(preset.documents.iter().copied()).collect()
 }
 
 /// One pair a line, the second halves below each other.
@@ -128,7 +194,8 @@ fn aligned(pairs: &[(String, String)]) -> String {
     lines.join("\n")
 }
 
-fn as_json(preset: &Preset) -> Value {
+fn as_json(Known { preset, file }: Known<'_>) -> Value {
+    let preset = &preset;
     let seconds = |life: Option<Duration>| life.map(|life| life.as_secs());
     let sent: serde_json::Map<String, Value> =
         preset.authorization_parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
@@ -157,10 +224,12 @@ fn as_json(preset: &Preset) -> Value {
         "quirks": preset.quirks,
         "documents": documents,
         "configuration": provider::snippet(preset),
+        "own": file.is_some(),
+        "file": file.map(|file| file.display().to_string()),
     })
 }
 
-fn parameter_as_json(parameter: &Parameter) -> Value {
+fn parameter_as_json(parameter: &Parameter<'_>) -> Value {
     let values = match parameter.form {
         Form::Host | Form::Name => None,
         Form::OneOf(values) => Some(values),
@@ -173,8 +242,7 @@ fn parameter_as_json(parameter: &Parameter) -> Value {
     })
 }
 
-fn documents_as_json(preset: &Preset) -> Value {
-    let endpoints = ("endpoints", preset.documentation);
-    let all = std::iter::once(&endpoints).chain(preset.documents);
+fn documents_as_json(preset: &Preset<'_>) -> Value {
+    let all = all_documents(preset).into_iter();
     all.map(|(facts, address)| json!({ "facts": facts, "address": address })).collect()
 }

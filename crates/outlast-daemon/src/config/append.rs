@@ -65,8 +65,11 @@ impl Config {
             text.push('\n');
         }
         text.push_str(&table(name, grant));
-        Config::parse(&text, path)?;
-        Ok(text)
+        let read = Config::parse(&text, path)?;
+        match read.entries().iter().find(|entry| entry.id.as_str() == name).and_then(|entry| entry.fault.clone()) {
+            Some(fault) => Err(fault),
+            None => Ok(text),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::preset;
 use super::secret_source::SecretSource;
 use http::Uri;
 use option::Told;
+use outlast::provider::{Addresses, Preset};
 use outlast::{
     ClientAuth, ClientAuthMethod, GrantId, GrantSettings, GrantType, LoginSettings, Options, Presentation, Provider,
     Secret, Server, grant_type,
@@ -56,12 +57,16 @@ pub struct GrantEntry {
     pub renew_within: Option<Duration>,
     /// Whether tokens are bound to a key of the grant's own (RFC 9449).
     pub dpop: bool,
+    /// How long the grant lives unrenewed, where its provider documents that and no absolute life.
+    pub idle_life: Option<Duration>,
     /// The life of an access token where the server does not tell.
     pub token_life: Option<Duration>,
     /// What a login needs to know.
     pub login: LoginSettings,
     /// How requests carry the token.
     pub presentation: Presentation,
+    /// What is wrong with the preset of the user's own that it names: it cannot be used, and others can.
+    pub fault: Option<ConfigError>,
     /// Where in the file a secret stands as plain text.
     pub(crate) plain_secret: Option<std::ops::Range<usize>>,
 }
@@ -92,6 +97,7 @@ impl GrantEntry {
             quirks: self.quirks.clone(),
             options,
             renew_within: self.renew_within,
+            idle_life: self.idle_life,
             dpop: self.dpop,
             token_life: self.token_life,
             presentation: self.presentation.clone(),
@@ -136,11 +142,16 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
         quirks: found.quirks,
         options,
         renew_within: habit.renew_within,
+        idle_life: found.idle_life,
         dpop: habit.dpop,
         token_life: habit.token_life,
         presentation: habit.presentation,
         login: login::read(table, row)?,
+        fault: found.fault,
     };
+    if entry.fault.is_some() {
+        return Ok(entry);
+    }
     check(&entry, row).map_err(|(why, mend)| document.error(&span, format!("{} {why}", table.name), mend))?;
     Ok(entry)
 }
@@ -164,6 +175,8 @@ struct Found {
     quirks: String,
     upstream: Option<Located<String>>,
     renew_within: Option<Duration>,
+    idle_life: Option<Duration>,
+    fault: Option<ConfigError>,
 }
 
 impl Found {
@@ -176,6 +189,8 @@ impl Found {
             quirks: String::new(),
             upstream: None,
             renew_within: None,
+            idle_life: None,
+            fault: None,
         }
     }
 }
@@ -187,7 +202,15 @@ fn server(table: Table<'_>, span: &std::ops::Range<usize>, row: Option<Row>) -> 
         preset::refuse_parameters(table)?;
     }
     match named {
-        (Some(name), None, None) => of_preset(table, &name),
+        (Some(name), None, None) => {
+            match preset::with(table, &name, |preset, addresses| found(preset, addresses, &name)) {
+                // In a file of its own: what is wrong there is told when this grant is wanted.
+                Err(error) if error.path != document.path => {
+                    Ok(Found { fault: Some(error), ..Found::unknown(Server::None, USUAL_OF_ISSUER) })
+                }
+                read => read,
+            }
+        }
         (None, Some(issuer), None) => {
             address::secure(document, "issuer", &issuer)?;
             Ok(Found::unknown(Server::Issuer(issuer.value), USUAL_OF_ISSUER))
@@ -215,16 +238,16 @@ fn server(table: Table<'_>, span: &std::ops::Range<usize>, row: Option<Row>) -> 
     }
 }
 
-fn of_preset(table: Table<'_>, name: &Located<String>) -> Result<Found, ConfigError> {
-    let (preset, addresses) = preset::read(table, name)?;
+fn found(preset: &Preset<'_>, addresses: Addresses, name: &Located<String>) -> Found {
     // Where several are documented, which one is meant is not ours to guess.
     let upstream = match <[String; 1]>::try_from(addresses.upstreams) {
         Ok([only]) => Some(Located { value: only, span: name.span.clone() }),
         Err(_) => None,
     };
-    Ok(Found {
+    let usual = grant_type::find(preset.usual_grant_type);
+    Found {
         server: Server::from(addresses.provider),
-        usual_grant_type: preset.usual_grant_type,
+        usual_grant_type: usual.map_or(USUAL_OF_ISSUER, |row| row.strategy().grant_type),
         with_secret: match preset.client_auth {
             ClientAuthMethod::Post => ClientAuthMethod::Post,
             ClientAuthMethod::Basic
@@ -236,7 +259,10 @@ fn of_preset(table: Table<'_>, name: &Located<String>) -> Result<Found, ConfigEr
         quirks: preset.name.to_owned(),
         upstream,
         renew_within: preset.keep_alive_after(),
-    })
+        // With an absolute life besides, the end hangs on the login, which is not on record.
+        idle_life: preset.idle_life.filter(|_| preset.absolute_life.is_none()),
+        fault: None,
+    }
 }
 
 type Row = &'static dyn GrantType;

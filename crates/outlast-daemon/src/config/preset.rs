@@ -3,16 +3,35 @@
 use super::ConfigError;
 use super::document::{Located, Table, shown};
 use super::nearest::nearest;
+use super::own_preset::OwnPresets;
 use outlast::provider::{self, Addresses, ParameterError, Preset};
 use std::ops::Range;
 
 /// The key of the table that holds what differs by customer.
 const PARAMETERS: &str = "parameters";
 
-/// The preset of that name, and its addresses as `parameters` in `table` fill them in.
-pub(super) fn read(table: Table<'_>, name: &Located<String>) -> Result<(Preset, Addresses), ConfigError> {
-    let known = provider::find(&name.value).or_else(|| provider::find_template(&name.value));
-    let preset = known.ok_or_else(|| unknown(table, name))?;
+/// What `judge` makes of the preset of that name and of its addresses as `parameters` in `table` fill them in. A file of
+/// the user's own goes before a built-in preset: one that a later release brings changes nothing.
+///
+/// # Errors
+/// With the path of that file, if the mistake is in there.
+pub(super) fn with<R>(
+    table: Table<'_>,
+    name: &Located<String>,
+    judge: impl Fn(&Preset<'_>, Addresses) -> R,
+) -> Result<R, ConfigError> {
+    let filled = |preset: &Preset<'_>| Ok(judge(preset, addresses(table, preset, name)?));
+    let own = OwnPresets::beside(table.document.path);
+    match own.with(&name.value, filled) {
+        Some(read) => read?,
+        None => {
+            let known = provider::find(&name.value).or_else(|| provider::find_template(&name.value));
+            filled(&known.ok_or_else(|| unknown(table, name, &own))?)
+        }
+    }
+}
+
+fn addresses(table: Table<'_>, preset: &Preset<'_>, name: &Located<String>) -> Result<Addresses, ConfigError> {
     let given = given(table)?;
     if preset.parameters.is_empty()
         && let Some(value) = table.get(PARAMETERS)
@@ -21,8 +40,7 @@ pub(super) fn read(table: Table<'_>, name: &Located<String>) -> Result<(Preset, 
         return Err(table.document.error(&value.span(), detail, "remove `parameters`"));
     }
     let values: Vec<(&str, &str)> = given.iter().map(|(name, value)| (name.value.as_str(), &*value.value)).collect();
-    let addresses = preset.with(&values).map_err(|error| refused(table, &preset, name, &given, &error))?;
-    Ok((preset, addresses))
+    preset.with(&values).map_err(|error| refused(table, preset, name, &given, &error))
 }
 
 /// Refuses `parameters` beside a server that is named by an address.
@@ -32,8 +50,10 @@ pub(super) fn refuse_parameters(table: Table<'_>) -> Result<(), ConfigError> {
     Err(table.document.error(&value.span(), detail, "remove `parameters`, or name the server by `provider`"))
 }
 
-fn unknown(table: Table<'_>, name: &Located<String>) -> ConfigError {
-    let known: Vec<&str> = provider::all().iter().map(|preset| preset.name).collect();
+fn unknown(table: Table<'_>, name: &Located<String>, own: &OwnPresets) -> ConfigError {
+    let own = own.names();
+    let mut known: Vec<&str> = provider::all().iter().map(|preset| preset.name).collect();
+    known.extend(own.iter().map(String::as_str));
     let detail = format!("unknown provider `{}`", shown(&name.value));
     let mend = match nearest(&name.value, &known) {
         Some(meant) => format!("did you mean `{meant}`?"),
@@ -60,10 +80,10 @@ fn given(table: Table<'_>) -> Result<Vec<Given>, ConfigError> {
 
 fn refused(
     table: Table<'_>,
-    preset: &Preset,
+    preset: &Preset<'_>,
     name: &Located<String>,
     given: &[Given],
-    error: &ParameterError,
+    error: &ParameterError<'_>,
 ) -> ConfigError {
     let document = table.document;
     let all: Range<usize> = table.get(PARAMETERS).map_or_else(|| name.span.clone(), |value| value.span());
@@ -97,7 +117,7 @@ fn refused(
 }
 
 /// What to write, with every parameter the preset has.
-fn wanted(preset: &Preset) -> String {
+fn wanted(preset: &Preset<'_>) -> String {
     let each: Vec<String> = preset.parameters.iter().map(|parameter| format!("{} = \"…\"", parameter.name)).collect();
     format!("set parameters = {{ {} }}", each.join(", "))
 }

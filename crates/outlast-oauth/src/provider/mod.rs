@@ -6,9 +6,11 @@
 
 pub mod generic;
 
+mod check;
 mod page;
 mod parameter;
 
+pub use check::Unfit;
 pub use page::{index, page, snippet};
 pub use parameter::{Addresses, Form, Parameter, ParameterError};
 
@@ -21,9 +23,9 @@ macro_rules! presets {
         $(mod $ready;)*
         $(mod $template;)*
         /// The presets that can be used as they are, sorted by name.
-        pub static TABLE: &[Preset] = &[$($ready::PRESET),*];
+        pub static TABLE: &[Preset<'static>] = &[$($ready::PRESET),*];
         /// The presets whose addresses have parameters, sorted by name. [`Preset::with`] makes them usable.
-        pub static TEMPLATES: &[Preset] = &[$($template::PRESET),*];
+        pub static TEMPLATES: &[Preset<'static>] = &[$($template::PRESET),*];
     };
 }
 
@@ -100,33 +102,34 @@ presets! {
         zoho_region;
 }
 
-/// What a provider documents of its authorization server.
+/// What a provider documents of its authorization server. The built-in ones live as long as the program, a
+/// user's own as long as the file they were read from is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Preset {
+pub struct Preset<'a> {
     /// The name in the configuration.
-    pub name: &'static str,
+    pub name: &'a str,
     /// The name a person knows it by.
-    pub display_name: &'static str,
+    pub display_name: &'a str,
     /// The parts of its addresses that differ by customer, written `{name}` in them; none for those in [`TABLE`].
-    pub parameters: &'static [Parameter],
+    pub parameters: &'a [Parameter<'a>],
     /// The issuer, where there is one for everybody (RFC 8414 2).
-    pub issuer: Option<&'static str>,
+    pub issuer: Option<&'a str>,
     /// Where a person is sent to consent (RFC 6749 3.1).
-    pub authorization_endpoint: Option<&'static str>,
+    pub authorization_endpoint: Option<&'a str>,
     /// What goes with every authorization request besides the standard's parameters, so that the grant lasts.
-    pub authorization_parameters: &'static [(&'static str, &'static str)],
+    pub authorization_parameters: &'a [(&'a str, &'a str)],
     /// Where authorization codes are exchanged, if that is not the token endpoint.
-    pub exchange_endpoint: Option<&'static str>,
+    pub exchange_endpoint: Option<&'a str>,
     /// Where tokens are asked for (RFC 6749 3.2); for the few that have two such endpoints, the one that renews.
-    pub token_endpoint: &'static str,
+    pub token_endpoint: &'a str,
     /// Where device codes are asked for, if that works as RFC 8628 says.
-    pub device_endpoint: Option<&'static str>,
+    pub device_endpoint: Option<&'a str>,
     /// Where tokens are revoked, if that works as RFC 7009 says.
-    pub revocation_endpoint: Option<&'static str>,
+    pub revocation_endpoint: Option<&'a str>,
     /// Where tokens are examined, if that works as RFC 7662 says.
-    pub introspection_endpoint: Option<&'static str>,
+    pub introspection_endpoint: Option<&'a str>,
     /// The grant type that is meant when the configuration names none.
-    pub usual_grant_type: &'static str,
+    pub usual_grant_type: &'a str,
     /// How a client with a secret authenticates when the configuration does not say.
     pub client_auth: ClientAuthMethod,
     /// What stands between scopes where a person is asked for them.
@@ -142,13 +145,13 @@ pub struct Preset {
     /// How long a grant lives from the login on, however often it is renewed. Months count as their shortest.
     pub absolute_life: Option<Duration>,
     /// The origins of its APIs; none where they differ by customer or product.
-    pub upstreams: &'static [&'static str],
+    pub upstreams: &'a [&'a str],
     /// What else there is to know, a sentence each.
-    pub quirks: &'static [&'static str],
+    pub quirks: &'a [&'a str],
     /// Address of the document that gives the endpoints.
-    pub documentation: &'static str,
+    pub documentation: &'a str,
     /// Which facts stand in another document, and its address.
-    pub documents: &'static [(&'static str, &'static str)],
+    pub documents: &'a [(&'a str, &'a str)],
 }
 
 /// What a server makes of PKCE (RFC 7636).
@@ -166,6 +169,9 @@ pub enum Pkce {
 }
 
 impl Pkce {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Required, Self::Supported, Self::Undocumented, Self::Unsupported];
+
     /// The word for it in listings.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -189,6 +195,9 @@ pub enum Rotates {
 }
 
 impl Rotates {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::No, Self::Undocumented, Self::Yes];
+
     /// The word for it in listings.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -207,7 +216,7 @@ impl Rotates {
     }
 }
 
-impl Preset {
+impl Preset<'_> {
     /// How long after its last renewal a grant should be renewed though nobody asks: half of its idle life.
     pub fn keep_alive_after(&self) -> Option<Duration> {
         self.idle_life.map(|life| life / 2)
@@ -215,24 +224,24 @@ impl Preset {
 }
 
 /// The preset of that name that can be used as it is.
-pub fn find(name: &str) -> Option<Preset> {
+pub fn find(name: &str) -> Option<Preset<'static>> {
     TABLE.iter().copied().find(|preset| preset.name == name)
 }
 
 /// The preset of that name whose addresses have parameters.
-pub fn find_template(name: &str) -> Option<Preset> {
+pub fn find_template(name: &str) -> Option<Preset<'static>> {
     TEMPLATES.iter().copied().find(|preset| preset.name == name)
 }
 
 /// Every preset, sorted by name.
-pub fn all() -> Vec<Preset> {
+pub fn all() -> Vec<Preset<'static>> {
     let mut presets = [TABLE, TEMPLATES].concat();
     presets.sort_unstable_by_key(|preset| preset.name);
     presets
 }
 
 /// What is true of a preset that states nothing.
-const BLANK: Preset = Preset {
+const BLANK: Preset<'static> = Preset {
     name: "",
     display_name: "",
     parameters: &[],

@@ -8,7 +8,7 @@ const MADE: &str = "<!-- Made from the presets by `cargo run -p outlast-oauth --
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// The page of `preset`, as Markdown.
-pub fn page(preset: &Preset) -> String {
+pub fn page(preset: &Preset<'_>) -> String {
     let mut text = format!("{MADE}\n\n# {}\n\n{}\n", preset.display_name, usage(preset));
     text.push_str("\n| fact | value |\n|---|---|\n");
     for (fact, value) in endpoints(preset).into_iter().chain(habits(preset)) {
@@ -26,10 +26,11 @@ pub fn page(preset: &Preset) -> String {
 }
 
 /// The page that lists `presets`, as Markdown.
-pub fn index(presets: &[Preset]) -> String {
+pub fn index(presets: &[Preset<'_>]) -> String {
     let mut text = format!("{MADE}\n\n# Providers\n\n");
     text.push_str("What Outlast knows of each, from the provider's own documents. Rotation: whether the use of a\n");
-    text.push_str("refresh token may replace it. Lives are those of the grant, not of the access token.\n\n");
+    text.push_str("refresh token may replace it. Lives are those of the grant, not of the access token.\n");
+    text.push_str("Any other is named by its issuer or token endpoint, or [by a file of your own](your-own.md).\n\n");
     text.push_str("| provider | name | needs | PKCE | rotation | idle life | absolute life |\n");
     text.push_str("|---|---|---|---|---|---|---|\n");
     for preset in presets {
@@ -49,7 +50,7 @@ pub fn index(presets: &[Preset]) -> String {
 }
 
 /// A `[grant.NAME]` table for `preset`; what stands as `…` in it is for its reader to fill in.
-pub fn snippet(preset: &Preset) -> String {
+pub fn snippet(preset: &Preset<'_>) -> String {
     let mut text = format!("[grant.{}]\nprovider = \"{}\"\n", preset.name, preset.name);
     if !preset.parameters.is_empty() {
         let each: Vec<String> =
@@ -68,7 +69,7 @@ pub fn snippet(preset: &Preset) -> String {
     text
 }
 
-fn usage(preset: &Preset) -> String {
+fn usage(preset: &Preset<'_>) -> String {
     let mut text = format!("```toml\n{}```", snippet(preset));
     if !preset.parameters.is_empty() {
         text.push_str("\n\nIts addresses differ by customer. The parameters:\n\n");
@@ -83,7 +84,7 @@ fn usage(preset: &Preset) -> String {
     text
 }
 
-fn endpoints(preset: &Preset) -> Vec<(&'static str, String)> {
+fn endpoints(preset: &Preset<'_>) -> Vec<(&'static str, String)> {
     let found = [
         ("issuer", preset.issuer),
         ("authorization endpoint", preset.authorization_endpoint),
@@ -96,7 +97,7 @@ fn endpoints(preset: &Preset) -> Vec<(&'static str, String)> {
     found.into_iter().filter_map(|(fact, address)| address.map(|address| (fact, format!("`{address}`")))).collect()
 }
 
-fn habits(preset: &Preset) -> Vec<(&'static str, String)> {
+fn habits(preset: &Preset<'_>) -> Vec<(&'static str, String)> {
     let mut found = vec![
         ("usual grant type", format!("`{}`", preset.usual_grant_type)),
         ("client authentication", format!("`{}`", preset.client_auth.as_str())),

@@ -10,27 +10,27 @@ const VALUE_BYTES_MAX: usize = 253;
 
 /// A part of a preset's addresses that differs by customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parameter {
+pub struct Parameter<'a> {
     /// Its name; `{name}` stands for it in the addresses.
-    pub name: &'static str,
+    pub name: &'a str,
     /// What it is, with an example: shown to whoever has to give it.
-    pub meaning: &'static str,
+    pub meaning: &'a str,
     /// Which values it takes.
-    pub form: Form,
+    pub form: Form<'a>,
 }
 
 /// Which values a parameter takes. None lets a value end the part of the address that it stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Form<'a> {
     /// A host name: letters, digits, dots and hyphens; a port may follow.
     Host,
     /// A name: letters, digits, dots, hyphens and underscores, with a letter or digit at both ends.
     Name,
     /// One of these.
-    OneOf(&'static [&'static str]),
+    OneOf(&'a [&'a str]),
 }
 
-impl Form {
+impl Form<'_> {
     /// Whether `value` is of this form.
     pub fn takes(self, value: &str) -> bool {
         match self {
@@ -44,7 +44,7 @@ impl Form {
     }
 }
 
-impl fmt::Display for Form {
+impl fmt::Display for Form<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host => f.write_str("a host name such as login.example.com"),
@@ -74,45 +74,45 @@ pub struct Addresses {
 
 /// Why a preset cannot be used with the values that were given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ParameterError {
+pub enum ParameterError<'a> {
     /// With these values an address is not one that secrets may be sent to.
     Address {
         /// The preset.
-        preset: &'static str,
+        preset: &'a str,
         /// What is wrong with the address.
         source: AddressError,
     },
     /// A parameter has no value.
     Missing {
         /// The preset.
-        preset: &'static str,
+        preset: &'a str,
         /// The parameter.
-        parameter: Parameter,
+        parameter: Parameter<'a>,
     },
     /// A parameter is given twice.
     Repeated {
         /// The preset.
-        preset: &'static str,
+        preset: &'a str,
         /// The parameter.
-        parameter: Parameter,
+        parameter: Parameter<'a>,
     },
     /// The preset has no such parameter.
     Unknown {
         /// The preset.
-        preset: &'static str,
+        preset: &'a str,
         /// Those it has.
-        parameters: &'static [Parameter],
+        parameters: &'a [Parameter<'a>],
     },
     /// A value is not of its parameter's form.
     Unsuitable {
         /// The preset.
-        preset: &'static str,
+        preset: &'a str,
         /// The parameter.
-        parameter: Parameter,
+        parameter: Parameter<'a>,
     },
 }
 
-impl ParameterError {
+impl ParameterError<'_> {
     /// Its code.
     pub fn code(&self) -> Code {
         match self {
@@ -124,7 +124,7 @@ impl ParameterError {
     }
 }
 
-impl fmt::Display for ParameterError {
+impl fmt::Display for ParameterError<'_> {
     // The values are not repeated: whoever reads this has them, and they may hold anything.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -151,7 +151,7 @@ impl fmt::Display for ParameterError {
     }
 }
 
-impl std::error::Error for ParameterError {
+impl std::error::Error for ParameterError<'_> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Address { source, .. } => Some(source),
@@ -160,11 +160,11 @@ impl std::error::Error for ParameterError {
     }
 }
 
-impl Preset {
+impl<'a> Preset<'a> {
     /// This preset's addresses with `values` for its parameters, as pairs of name and value. Every parameter has to be
     /// given, once, and no other; a preset without parameters takes none.
-    pub fn with(&self, values: &[(&str, &str)]) -> Result<Addresses, ParameterError> {
-        self.check(values)?;
+    pub fn with(&self, values: &[(&str, &str)]) -> Result<Addresses, ParameterError<'a>> {
+        self.check_values(values)?;
         let fill = |template: &str| self.filled(template, values);
         let fill_some = |template: Option<&str>| template.map(fill).transpose();
         Ok(Addresses {
@@ -195,7 +195,7 @@ impl Preset {
         self.with(&[]).map_or_else(|_| unfilled(), |addresses| addresses.provider)
     }
 
-    fn check(&self, values: &[(&str, &str)]) -> Result<(), ParameterError> {
+    fn check_values(&self, values: &[(&str, &str)]) -> Result<(), ParameterError<'a>> {
         let (preset, parameters) = (self.name, self.parameters);
         if values.iter().any(|(name, _)| parameters.iter().all(|parameter| parameter.name != *name)) {
             return Err(ParameterError::Unknown { preset, parameters });
@@ -214,7 +214,7 @@ impl Preset {
     }
 
     /// `template` with the values in place. No value has a brace in it, so their order does not matter.
-    fn filled(&self, template: &str, values: &[(&str, &str)]) -> Result<String, ParameterError> {
+    fn filled(&self, template: &str, values: &[(&str, &str)]) -> Result<String, ParameterError<'a>> {
         let filled =
             values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value));
         match address::check(&filled) {
