@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::io::Errno;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -121,7 +122,7 @@ async fn bind(listen: &Listen) -> io::Result<Vec<TcpListener>> {
         LoopbackHost::V4 => one(v4).await,
         LoopbackHost::V6 => one(v6).await,
         LoopbackHost::Either => match one(v4).await {
-            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => one(v6).await,
+            Err(error) if is_absent(&error) => one(v6).await,
             bound => bound,
         },
         LoopbackHost::Name => both(v4, v6, port).await,
@@ -146,8 +147,10 @@ async fn both(v4: IpAddr, v6: IpAddr, port: u16) -> io::Result<Vec<TcpListener>>
     Err(io::ErrorKind::AddrInUse.into())
 }
 
+/// Whether the machine has no addresses of the family: none on loopback, or it was started without the
+/// family, for which the standard library has no kind of its own.
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+    error.kind() == io::ErrorKind::AddrNotAvailable || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
 }
 
 async fn accept(bound: Vec<TcpListener>, path: String, arrivals: mpsc::Sender<Arrival>, places: Arc<Semaphore>) {
@@ -227,4 +230,19 @@ fn page(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n16_a_kernel_without_a_family_has_none_of_its_addresses() {
+        for absent in [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL] {
+            assert!(is_absent(&absent.into()), "{absent}");
+        }
+        for other in [Errno::ADDRINUSE, Errno::ACCESS, Errno::MFILE] {
+            assert!(!is_absent(&other.into()), "{other}: somebody else may listen there");
+        }
+    }
 }
