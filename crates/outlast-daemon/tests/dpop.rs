@@ -93,6 +93,41 @@ async fn n33_requests_that_are_challenged_together_are_all_answered() {
     assert_eq!(asked.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200; 8]);
 }
 
+/// A server whose every answer gives another nonce, each good for one proof.
+const EACH: &[(&str, &str)] = &[("DPOP_NONCE_EACH", "1")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n33_nonces_that_change_with_every_answer_cost_one_retry_and_no_renewal() {
+    let Some((server, _keeper, handle, sidecar)) = stage(EACH).await else { return };
+    for round in 0..10 {
+        let answer = get(&sidecar, "/crm/api/whoami").await;
+        assert!(answer.status == 200 && answer.body.contains("\"dpop\":true"), "round {round}: {answer:?}");
+        let posted = ask(&sidecar, "POST /crm/api/charge", &["Content-Type: application/json"], "{\"amount\":1}").await;
+        assert!((200..300).contains(&posted.status), "round {round}: {posted:?}");
+        renew(&handle).await;
+    }
+    let refused = |pointer: &str| counter(&server, pointer);
+    // The first answer of each server teaches its nonce, and every later one the next: nothing is asked twice.
+    assert_eq!(refused("/token_errors/use_dpop_nonce"), 1, "{}", server.counters());
+    assert_eq!(refused("/api/unauthorized/dpop"), 1, "{}", server.counters());
+    assert_eq!((counter(&server, "/refreshes"), counter(&server, "/reuse_detections")), (10, 0));
+    assert_eq!(counter(&server, "/charges"), 10, "{}", server.counters());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n33_requests_that_share_a_nonce_good_once_are_all_answered_and_nothing_is_renewed() {
+    let Some((server, _keeper, handle, sidecar)) = stage(EACH).await else { return };
+    let generation = handle.record().await.unwrap().generation;
+    for _ in 0..5 {
+        let asked = futures_util::future::join_all((0..16).map(|_| get(&sidecar, "/crm/api/whoami"))).await;
+        assert_eq!(asked.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200; 16]);
+    }
+    assert_eq!(handle.record().await.unwrap().generation, generation);
+    assert_eq!(counter(&server, "/refreshes"), 0, "a wish for a nonce is no refusal of the token");
+    let asked = counter(&server, "/api/unauthorized/dpop");
+    assert!(asked <= 5 * 16 * 2, "at most two more sends for each: {asked}");
+}
+
 #[tokio::test]
 async fn f48_a_bound_token_without_its_key_is_not_served_by_the_fresh_path_either() {
     let provider = Provider { token_endpoint: "http://127.0.0.1:1/token".to_owned(), ..Provider::default() };
