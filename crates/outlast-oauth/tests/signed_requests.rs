@@ -139,3 +139,37 @@ async fn what_cannot_be_signed_is_not_sent() {
     assert!(matches!(answer, Answer::Unsent(Fault::Unsigned)), "{answer:?}");
     assert_eq!(server.connections(), 0);
 }
+
+/// Nonces are wanted at every request: the server's answers differ in the nonce alone.
+async fn wants_nonces(refusals: usize) -> (Server, Answer) {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let server = Server::start(move |_| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+        let nonce = format!("DPoP-Nonce: n-{number}\r\n");
+        let refusal = answer("400 Bad Request", &nonce, r#"{"error":"use_dpop_nonce"}"#);
+        (if number <= refusals { refusal } else { tokens() }, Ending::Hold)
+    })
+    .await;
+    let mut request = TokenRequest::form(&server.address("/token"), vec![("grant_type", Secret::new("refresh_token"))]);
+    request.proof_key = Some(Secret::new(JWK));
+    let answered = send(&endpoint(), &request).await;
+    (server, answered)
+}
+
+#[tokio::test]
+async fn n33_a_refresh_is_sent_again_with_each_new_nonce_but_twice_at_most() {
+    for (refusals, sends, status) in [(0, 1, 200), (1, 2, 200), (2, 3, 200), (9, 3, 400)] {
+        let (server, answered) = wants_nonces(refusals).await;
+        let Answer::Complete(reply) = answered else { panic!("{answered:?}") };
+        assert_eq!((reply.status, server.requests().len()), (status, sends), "{refusals} refusals");
+        let nonces: Vec<Option<String>> = server.requests().iter().map(|request| nonce(request)).collect();
+        let wanted: Vec<_> = (0..sends).map(|turn| (turn > 0).then(|| format!("n-{turn}"))).collect();
+        assert_eq!(nonces, wanted, "the latest wins");
+    }
+}
+
+fn nonce(request: &str) -> Option<String> {
+    let proof = field(request.split("\r\n\r\n").next().unwrap(), "dpop").expect("each has a proof");
+    let claims = URL_SAFE_NO_PAD.decode(proof.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&claims).unwrap()["nonce"].as_str().map(str::to_owned)
+}

@@ -373,11 +373,12 @@ fn remember(handle: &GrantHandle, verdict: &Verdict) -> Option<Code> {
             handle.want(move |wanted| wanted.with_step_up(&step_up));
             Some(Code::StepUpRequired)
         }
+        // The token is good, and what the request lacked is known by now.
+        Verdict::DpopNonceRequired { .. } => Some(Code::NotReplayed),
         Verdict::AccessTokenExpired
         | Verdict::AccessTokenInvalid
         | Verdict::AuthorizationPending
         | Verdict::ClientMisconfigured
-        | Verdict::DpopNonceRequired { .. }
         | Verdict::GrantDead
         | Verdict::NotAuth
         | Verdict::PermissionDenied
