@@ -3,6 +3,7 @@
 use crate::BoxFuture;
 use crate::error::Code;
 use crate::grant::{Grant, GrantId};
+use crate::outage::Outage;
 use crate::token::Generation;
 use std::any::Any;
 use std::fmt;
@@ -184,4 +185,14 @@ pub trait TokenStore: Send + Sync {
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Removes the record, under the same conditions. What was in it is kept aside, sealed.
     fn forget<'a>(&'a self, lease: &'a Lease, expected: Generation) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Puts `change` of what is known of an authorization server's outage in its place, as one step
+    /// over all processes, and says what was there. Need not survive a power cut. A store that keeps
+    /// nothing of it knows of no outage; each process then finds out by itself.
+    fn outage<'a>(
+        &'a self,
+        _server: &'a str,
+        _change: &'a (dyn Fn(Outage) -> Outage + Send + Sync),
+    ) -> BoxFuture<'a, Result<Outage, StoreError>> {
+        Box::pin(async { Ok(Outage::default()) })
+    }
 }

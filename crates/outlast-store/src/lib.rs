@@ -10,6 +10,7 @@ pub mod key;
 mod lease;
 mod memory;
 mod migrate;
+mod outage;
 mod queue;
 mod reader;
 mod record;

@@ -1,6 +1,6 @@
 //! A store without a disk, for tests: the same promises, for as long as the process lives.
 
-use outlast_core::{BoxFuture, Fence, Generation, Grant, GrantId, Lease, StoreError, TokenStore};
+use outlast_core::{BoxFuture, Fence, Generation, Grant, GrantId, Lease, Outage, StoreError, TokenStore};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::sync::Mutex as Turn;
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     records: Arc<Mutex<HashMap<GrantId, Record>>>,
+    outages: Arc<Mutex<HashMap<String, Outage>>>,
 }
 
 #[derive(Debug, Default)]
@@ -89,5 +90,19 @@ impl TokenStore for MemoryStore {
 
     fn forget<'a>(&'a self, lease: &'a Lease, expected: Generation) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move { self.change(lease, expected, None) })
+    }
+
+    fn outage<'a>(
+        &'a self,
+        server: &'a str,
+        change: &'a (dyn Fn(Outage) -> Outage + Send + Sync),
+    ) -> BoxFuture<'a, Result<Outage, StoreError>> {
+        Box::pin(async move {
+            let mut outages = self.outages.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = outages.entry(server.to_owned()).or_default();
+            let before = *known;
+            *known = change(before);
+            Ok(before)
+        })
     }
 }

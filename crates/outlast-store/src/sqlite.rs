@@ -5,12 +5,13 @@ use crate::home::{self, Home};
 use crate::key::{self, KeySource};
 use crate::lease;
 use crate::migrate;
+use crate::outage;
 use crate::queue::Queue;
 use crate::reader::{Raw, Reader};
 use crate::record::{self, Unknown};
 use crate::seal::{self, Binding, StoreId, StoreKey};
 use crate::writer::{Change, Write, Writer};
-use outlast_core::{BoxFuture, Fence, Generation, Grant, GrantId, Lease, StoreError, TokenStore};
+use outlast_core::{BoxFuture, Fence, Generation, Grant, GrantId, Lease, Outage, StoreError, TokenStore};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::HashMap;
 use std::path::Path;
@@ -184,6 +185,15 @@ impl TokenStore for SqliteStore {
             locked(&self.unknown).remove(lease.grant());
             Ok(())
         })
+    }
+
+    fn outage<'a>(
+        &'a self,
+        server: &'a str,
+        change: &'a (dyn Fn(Outage) -> Outage + Send + Sync),
+    ) -> BoxFuture<'a, Result<Outage, StoreError>> {
+        // A few calls on a file that nobody holds for longer than that: not worth another thread.
+        Box::pin(async move { outage::change(&self.home, server, change) })
     }
 }
 

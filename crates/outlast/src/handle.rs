@@ -83,7 +83,15 @@ impl GrantHandle {
                     self.renew_behind(ask);
                     return self.serve(record);
                 }
-                Plan::Renew => self.renew_until(ask, deadline).await?,
+                Plan::Renew => match self.renew_until(ask, deadline).await {
+                    // Another grant of the same server may find it back in time.
+                    Err(TokenError::CoolingDown { until, .. })
+                        if until > self.keeper.now() && until <= obstacles_end =>
+                    {
+                        self.changed(self.keeper.now().until(until)).await;
+                    }
+                    landed => landed?,
+                },
                 obstacle @ (Plan::NeedsUser(_) | Plan::Wait { .. }) => {
                     // Another process may have renewed or revived it since: look before giving up.
                     let latest = self.keeper.reload(&self.entry).await?;
@@ -103,7 +111,8 @@ impl GrantHandle {
     }
 
     fn renew_behind(&self, ask: Ask) {
-        if self.entry.flight.is_aloft() {
+        let server = &self.entry.terms.authorization_server;
+        if self.entry.flight.is_aloft() || self.keeper.servers().down_until(server, self.keeper.now()).is_some() {
             return;
         }
         let handle = self.clone();

@@ -4,6 +4,7 @@ use crate::flight::Flight;
 use crate::handle::GrantHandle;
 use crate::published::{AccessToken, Published};
 use crate::redeem;
+use crate::servers::{Servers, down};
 use crate::settings::{GrantSettings, Server};
 use crate::subject_grant::refuses_subject;
 use crate::system_clock::CoarseTime;
@@ -90,6 +91,7 @@ struct Inner {
     entries: BTreeMap<GrantId, Arc<Entry>>,
     /// The nonces that resources want in proofs (RFC 9449 9), by their origin.
     nonces: Nonces,
+    servers: Servers,
     /// Those that are there for other grants alone.
     supporting: BTreeSet<GrantId>,
 }
@@ -106,6 +108,8 @@ struct Attempt<'a> {
 
 /// What became of an attempt.
 enum Attempted {
+    /// Its server is down, and somebody else finds out until then whether it is back.
+    ServerDown(Timestamp),
     /// It left a record behind.
     Settled,
     /// The server refused the token that was to be exchanged; nothing was left behind.
@@ -139,6 +143,7 @@ impl Keeper {
             entries: grants.into_iter().map(entry).collect(),
             parts,
             nonces: Nonces::default(),
+            servers: Servers::default(),
             supporting,
         }))
     }
@@ -173,6 +178,10 @@ impl Keeper {
 
     pub(crate) fn nonces(&self) -> &Nonces {
         &self.0.nonces
+    }
+
+    pub(crate) fn servers(&self) -> &Servers {
+        &self.0.servers
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -253,6 +262,10 @@ impl Keeper {
                     let attempt = Attempt { held: &held, ask, subject: subject.as_ref(), may_renew_subject };
                     match self.redeem(entry, &lease, attempt).await {
                         Ok(Attempted::Settled) => return Ok(()),
+                        Ok(Attempted::ServerDown(until)) => {
+                            self.publish(entry, held);
+                            return Err(down(&entry.terms.id, until, self.now()));
+                        }
                         Ok(Attempted::SubjectRefused) => {
                             drop(lease);
                             subject = self.subject_token(entry, subject.as_ref()).await?;
@@ -286,6 +299,10 @@ impl Keeper {
     async fn redeem(&self, entry: &Arc<Entry>, lease: &Lease, attempt: Attempt<'_>) -> Result<Attempted, StoreError> {
         let Attempt { held, ask, subject, may_renew_subject } = attempt;
         let parts = &self.0.parts;
+        let turn = match self.turn(entry).await {
+            Ok(turn) => turn,
+            Err(until) => return Ok(Attempted::ServerDown(until)),
+        };
         let provider = self.provider(entry).await;
         let intent = with_proof_key(begin(held, &entry.terms, ask, self.now()), entry);
         // Also the probe: a full or read-only disk fails here, before the token is spent (R4).
@@ -294,6 +311,7 @@ impl Keeper {
             Ok(provider) => self.send(entry, lease, &intent, provider, subject).await,
             Err(missing) => not_found(missing),
         };
+        self.ended(entry, turn, &outcome).await;
         if matches!(outcome, Outcome::Unsent(Fault::LeaseLost)) {
             // Nothing was spent, and another process may have the grant by now. The note is taken back
             // if it is still ours; either way the lease is asked for anew, and the record looked at.

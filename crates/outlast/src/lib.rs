@@ -42,6 +42,7 @@ mod published;
 mod redeem;
 mod refresher;
 mod retire;
+mod servers;
 mod settings;
 mod subject_grant;
 mod system_clock;

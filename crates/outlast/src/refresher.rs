@@ -5,10 +5,8 @@ use crate::keeper::{Entry, Keeper};
 use outlast_core::freshness::next_wake;
 use outlast_core::rotation::due_retirement;
 use outlast_core::{Ask, Plan, plan};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// Longest time between two looks at all grants, whatever the timers say (suspend, other processes).
 const WAKE_MAX: Duration = Duration::from_secs(30);
@@ -16,8 +14,6 @@ const WAKE_MAX: Duration = Duration::from_secs(30);
 const WAKE_MIN: Duration = Duration::from_millis(50);
 /// How soon to look again at a grant whose renewal is under way.
 const WAKE_ALOFT: Duration = Duration::from_secs(1);
-/// Renewals under way at once at one authorization server (D12).
-const PER_SERVER_MAX: usize = 4;
 
 /// Renews due grants until dropped.
 #[derive(Debug)]
@@ -40,21 +36,18 @@ impl Keeper {
 }
 
 async fn run(keeper: Keeper) {
-    let mut servers: BTreeMap<String, Arc<Semaphore>> = BTreeMap::new();
     loop {
         let mut next = WAKE_MAX;
         let entries: Vec<Arc<Entry>> = keeper.entries().cloned().collect();
         for entry in entries {
-            let places = servers.entry(entry.terms.authorization_server.clone());
-            let places = places.or_insert_with(|| Arc::new(Semaphore::new(PER_SERVER_MAX)));
-            next = next.min(look(&keeper, &entry, places).await);
+            next = next.min(look(&keeper, &entry).await);
         }
         keeper.clock().sleep(next.max(WAKE_MIN)).await;
     }
 }
 
 /// Looks at one grant, launches its renewal if it is due, and says when to look again.
-async fn look(keeper: &Keeper, entry: &Arc<Entry>, places: &Arc<Semaphore>) -> Duration {
+async fn look(keeper: &Keeper, entry: &Arc<Entry>) -> Duration {
     let known = entry.published.load_full();
     let record = match known {
         Some(record) => record,
@@ -68,11 +61,14 @@ async fn look(keeper: &Keeper, entry: &Arc<Entry>, places: &Arc<Semaphore>) -> D
         return WAKE_MAX;
     }
     let now = keeper.clock().now();
+    if let Some(until) = keeper.servers().down_until(&entry.terms.authorization_server, now) {
+        return now.until(until);
+    }
     let strategy = entry.grant_type.strategy();
     match plan(&record.grant, strategy, Ask::default(), entry.lead, now) {
         Plan::Serve(_) if due_retirement(&record.grant, now).is_some() && !entry.flight.is_aloft() => {
             if let Ok(handle) = keeper.any_grant(&entry.terms.id) {
-                launch(handle, Arc::clone(places));
+                launch(handle);
             }
             WAKE_ALOFT
         }
@@ -81,7 +77,7 @@ async fn look(keeper: &Keeper, entry: &Arc<Entry>, places: &Arc<Semaphore>) -> D
                 return WAKE_ALOFT;
             }
             if let Ok(handle) = keeper.any_grant(&entry.terms.id) {
-                launch(handle, Arc::clone(places));
+                launch(handle);
             }
             // Not longer: a token may live for only a few seconds, and this attempt may fail.
             WAKE_ALOFT
@@ -95,10 +91,6 @@ async fn look(keeper: &Keeper, entry: &Arc<Entry>, places: &Arc<Semaphore>) -> D
     }
 }
 
-fn launch(handle: GrantHandle, places: Arc<Semaphore>) {
-    tokio::spawn(async move {
-        if let Ok(_place) = places.acquire_owned().await {
-            handle.renew_if_due().await;
-        }
-    });
+fn launch(handle: GrantHandle) {
+    tokio::spawn(async move { handle.renew_if_due().await });
 }

@@ -1,0 +1,127 @@
+//! How this process goes about each authorization server: few requests at once, one at a time for
+//! all processes while it is down, and slowly once it is back (D12, F30).
+
+use crate::keeper::{Entry, Keeper};
+use crate::token_error::TokenError;
+use outlast_core::outage::answered;
+use outlast_core::{Code, GrantId, Outage, Outcome, Timestamp, Trouble};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Token requests under way at once at one server.
+const AT_ONCE_MAX: usize = 4;
+/// For how long after an outage requests go out one by one.
+const SLOW_FOR: Duration = Duration::from_secs(60);
+/// The time between two of them: at most five a second.
+const SLOW_GAP: Duration = Duration::from_millis(200);
+
+/// What is known of every server.
+#[derive(Default)]
+pub(crate) struct Servers(Mutex<BTreeMap<String, Arc<Server>>>);
+
+struct Server {
+    places: Arc<Semaphore>,
+    known: Mutex<Known>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// As far as this process knows; the store knows for all.
+    outage: Outage,
+    slow_until: Timestamp,
+    next_slot: Timestamp,
+}
+
+/// The right to send one token request.
+pub(crate) struct Turn {
+    server: Arc<Server>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Servers {
+    fn of(&self, name: &str) -> Arc<Server> {
+        let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = servers.get(name) {
+            return Arc::clone(server);
+        }
+        let server = Server { places: Arc::new(Semaphore::new(AT_ONCE_MAX)), known: Mutex::default() };
+        let server = Arc::new(server);
+        servers.insert(name.to_owned(), Arc::clone(&server));
+        server
+    }
+
+    /// While this process knows the server to be down: until when nobody asks it.
+    pub(crate) fn down_until(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
+        self.of(name).known().outage.permits(now).err()
+    }
+}
+
+impl Server {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the next request may go out, which is at once unless the server is just back.
+    fn slot(&self, now: Timestamp) -> Timestamp {
+        let mut known = self.known();
+        if now >= known.slow_until || now.until(known.slow_until) > SLOW_FOR {
+            return now;
+        }
+        let slot = known.next_slot.max(now);
+        known.next_slot = slot.plus(SLOW_GAP);
+        slot
+    }
+}
+
+impl Keeper {
+    /// Waits for a turn at the grant's server; `Err` says until when nobody asks it, for it is down.
+    /// None where there is no server to ask.
+    pub(crate) async fn turn(&self, entry: &Entry) -> Result<Option<Turn>, Timestamp> {
+        if !entry.grant_type.has_server() {
+            return Ok(None);
+        }
+        let name = &entry.terms.authorization_server;
+        let server = self.servers().of(name);
+        let places = Arc::clone(&server.places);
+        // The semaphore is never closed.
+        let Ok(place) = places.acquire_owned().await else { return Ok(None) };
+        let now = self.now();
+        let claim = move |outage: Outage| outage.claimed(now);
+        let own = server.known().outage;
+        // A store that fails here knows less than this process: the renewal itself will say so.
+        let before = self.parts().store.outage(name, &claim).await.unwrap_or(own);
+        let before = if before == Outage::default() { own } else { before };
+        server.known().outage = before.claimed(now);
+        before.permits(now)?;
+        let slot = server.slot(now);
+        self.clock().sleep(now.until(slot)).await;
+        Ok(Some(Turn { server, _place: place }))
+    }
+
+    /// Writes down what the request came to for the server.
+    pub(crate) async fn ended(&self, entry: &Entry, turn: Option<Turn>, outcome: &Outcome) {
+        let (Some(turn), Some(answered)) = (turn, answered(outcome)) else { return };
+        let now = self.now();
+        {
+            let mut known = turn.server.known();
+            if answered && known.outage.is_down() {
+                (known.slow_until, known.next_slot) = (now.plus(SLOW_FOR), now.plus(SLOW_GAP));
+            }
+            known.outage = known.outage.after(answered, now);
+        }
+        let change = move |outage: Outage| outage.after(answered, now);
+        if let Err(error) = self.parts().store.outage(&entry.terms.authorization_server, &change).await {
+            tracing::debug!(code = %error.code(), "what is known of a server's outage is not kept for other processes");
+        }
+    }
+}
+
+/// What a caller is told of a server that others found to be down.
+pub(crate) fn down(grant: &GrantId, until: Timestamp, now: Timestamp) -> TokenError {
+    let detail =
+        "its authorization server gives no answers at present; one request at a time finds out when it is back";
+    let trouble = Trouble { code: Code::ServerUnreachable, at: now, detail: detail.to_owned() };
+    TokenError::CoolingDown { grant: grant.clone(), until, trouble: Some(trouble) }
+}
