@@ -51,13 +51,12 @@ impl Context {
     /// The grants that `grants` are exchanged from and that are not among them.
     fn supporting(&self, grants: &[GrantSettings]) -> Result<Vec<GrantSettings>, Fault> {
         let mut found: Vec<GrantSettings> = Vec::new();
-        while let Some(missing) = grants
-            .iter()
-            .chain(&found)
-            .filter_map(GrantSettings::subject_grant)
-            .find(|subject| !grants.iter().chain(&found).any(|known| known.id == **subject))
-        {
-            found.push(self.config.resolve_one(missing.as_str(), &env::text)?);
+        loop {
+            let known = |id: &GrantId| grants.iter().chain(&found).any(|known| known.id == *id);
+            let behind = grants.iter().chain(&found).flat_map(GrantSettings::grants_behind);
+            let Some(missing) = behind.filter(|id| !known(id)).map(GrantId::as_str).next() else { break };
+            let missing = self.config.resolve_one(missing, &env::text)?;
+            found.push(missing);
         }
         Ok(found)
     }

@@ -27,6 +27,9 @@ impl World {
         );
         let text = format!(
             "[grant.person]\ngrant_type = \"authorization_code\"\n{client}\n\
+             [grant.agent]\ngrant_type = \"client_credentials\"\nissuer = \"{issuer}\"\nclient_id = \"post\"\n\
+             client_secret = {{ env = \"POST_SECRET\" }}\nclient_auth = \"client_secret_post\"\n\
+             resource = \"{api}/api\"\n\n\
              [grant.service]\ngrant_type = \"token_exchange\"\n{exchange}\n{client}\n[proxy]\nlisten = \"127.0.0.1:0\"\n"
         );
         let config = folder.path().join("outlast.toml");
@@ -47,7 +50,7 @@ impl World {
 
     fn outlast(&self, arguments: &[&str]) -> Command {
         let mut command = support::outlast(self.folder.path(), arguments);
-        command.env("SECRET", "basic-secret").stdin(Stdio::piped());
+        command.env("SECRET", "basic-secret").env("POST_SECRET", "post-secret").stdin(Stdio::piped());
         command
     }
 
@@ -75,6 +78,34 @@ fn n27_a_token_is_exchanged_and_exchanged_anew_without_spending_anything() {
     let again = world.run(&["token", "service", "--renew"]);
     assert!(again.status.success() && again.stdout != first.stdout, "{}", text(&again.stderr));
     assert_eq!((world.counter(EXCHANGE), world.counter("/refreshes")), (2, 0));
+}
+
+const ACTED: &str = "subject_grant = \"person\"\nactor_grant = \"agent\"";
+
+#[test]
+fn n27_who_acts_and_for_whom_stay_two() {
+    let Some(world) = World::start(ACTED) else { return };
+    let told = world.run(&["token", "service"]);
+    assert!(told.status.success(), "{}", text(&told.stderr));
+    let exchanges = world.server.counters()["exchanges"].clone();
+    assert_eq!(exchanges, serde_json::json!([{ "subject": "alice", "actor": "post" }]));
+    world.server.kill_access_tokens();
+    let again = world.run(&["token", "service", "--renew"]);
+    assert!(again.status.success(), "both are brought anew, once: {}", text(&again.stderr));
+    assert_eq!(world.server.counters()["exchanges"][1], exchanges[0]);
+    assert_eq!((world.counter(EXCHANGE), world.counter("/refreshes")), (2, 1));
+    assert_eq!(world.counter("/token_success/client_credentials"), 2);
+}
+
+#[test]
+fn n27_an_actor_that_cannot_be_had_is_named_and_nothing_is_exchanged_without_it() {
+    let Some(world) = World::start(ACTED) else { return };
+    let mut token = world.outlast(&["token", "service"]);
+    let told = token.env("POST_SECRET", "CANARY-wrong").stdin(Stdio::null()).output().unwrap();
+    let told_text = text(&told.stderr);
+    assert_eq!(told.status.code(), Some(78), "{told_text}");
+    assert!(told_text.contains("grant agent") && !told_text.contains("CANARY"), "{told_text}");
+    assert_eq!(world.counter(EXCHANGE), 0);
 }
 
 #[test]
@@ -122,6 +153,10 @@ fn exchanges_in_a_circle_or_from_nothing_are_refused_before_anything_is_sent() {
         ("subject_grant = \"service\"", "itself"),
         ("subject_grant = \"persn\"", "did you mean `person`"),
         ("audience = [\"x\"]", "has nothing to exchange"),
+        ("subject_grant = \"person\"\nactor_grant = \"service\"", "act for itself"),
+        ("subject_grant = \"person\"\nactor_grant = \"person\"", "who acts and for whom"),
+        ("subject_grant = \"person\"\nactor_grant = \"agnt\"", "did you mean `agent`"),
+        ("subject_grant = \"person\"\nactor_token_type = \"urn:x\"", "names none"),
     ] {
         let Some(world) = World::start_unchecked(exchange) else { return };
         let told = world.run(&["token", "service"]);

@@ -85,6 +85,8 @@ pub struct Renewing<'a> {
     pub provider: &'a Provider,
     /// The access token of the grant this one is exchanged from, where there is one (RFC 8693).
     pub subject_token: Option<&'a Secret>,
+    /// The access token of the grant that acts for it, where there is one (RFC 8693 4.1).
+    pub actor_token: Option<&'a Secret>,
 }
 
 /// Why no renewal can be written for a grant.

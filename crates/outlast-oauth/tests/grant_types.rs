@@ -28,7 +28,7 @@ fn grant(terms: &Terms, refresh: Option<&str>) -> Grant {
 }
 
 fn renewal(name: &str, terms: &Terms, grant: &Grant) -> Result<TokenRequest, Unrenewable> {
-    let renewing = Renewing { grant, terms, provider: &provider(), subject_token: None };
+    let renewing = Renewing { grant, terms, provider: &provider(), subject_token: None, actor_token: None };
     match find(name).unwrap().renewal(&renewing)? {
         Redemption::Post(request) => Ok(request),
         other => panic!("{other:?}"),

@@ -50,7 +50,13 @@ fn provider() -> Provider {
 
 fn renewal(terms: &Terms, provider: &Provider) -> Result<Redemption, Unrenewable> {
     let grant = Grant::empty(terms);
-    find(&terms.grant_type).unwrap().renewal(&Renewing { grant: &grant, terms, provider, subject_token: None })
+    find(&terms.grant_type).unwrap().renewal(&Renewing {
+        grant: &grant,
+        terms,
+        provider,
+        subject_token: None,
+        actor_token: None,
+    })
 }
 
 #[track_caller]

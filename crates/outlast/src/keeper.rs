@@ -6,7 +6,7 @@ use crate::published::{AccessToken, Published};
 use crate::redeem;
 use crate::servers::{Servers, down};
 use crate::settings::{GrantSettings, Server};
-use crate::subject_grant::refuses_subject;
+use crate::subject_grant::{TokensBehind, refuses_tokens};
 use crate::system_clock::CoarseTime;
 use crate::token_error::TokenError;
 use arc_swap::ArcSwapOption;
@@ -101,9 +101,9 @@ struct Attempt<'a> {
     held: &'a Grant,
     ask: Ask,
     /// The token that is exchanged, for a grant that is had by exchange.
-    subject: Option<&'a AccessToken>,
+    behind: &'a TokensBehind,
     /// Whether that token may be renewed if the server refuses it.
-    may_renew_subject: bool,
+    may_renew_behind: bool,
 }
 
 /// What became of an attempt.
@@ -113,7 +113,7 @@ enum Attempted {
     /// It left a record behind.
     Settled,
     /// The server refused the token that was to be exchanged; nothing was left behind.
-    SubjectRefused,
+    BehindRefused,
 }
 
 impl Keeper {
@@ -245,8 +245,8 @@ impl Keeper {
     }
 
     async fn fly(&self, entry: &Arc<Entry>, ask: Ask) -> Result<(), TokenError> {
-        let mut subject = self.subject_token(entry, None).await?;
-        let mut subject_renewed = false;
+        let mut behind = self.tokens_behind(entry, None).await?;
+        let mut behind_renewed = false;
         for _ in 0..ROUNDS_MAX {
             let lease = self.0.parts.store.lease(&entry.terms.id, LEASE_PATIENCE).await?;
             // Look again: what was read before the lease is a rumour (R1).
@@ -258,18 +258,18 @@ impl Keeper {
             let strategy = entry.grant_type.strategy();
             let wait_until = match plan(&held, strategy, ask, entry.lead, self.now()) {
                 Plan::Renew | Plan::ServeAndRenew(_) => {
-                    let may_renew_subject = !subject_renewed;
-                    let attempt = Attempt { held: &held, ask, subject: subject.as_ref(), may_renew_subject };
+                    let may_renew_behind = !behind_renewed;
+                    let attempt = Attempt { held: &held, ask, behind: &behind, may_renew_behind };
                     match self.redeem(entry, &lease, attempt).await {
                         Ok(Attempted::Settled) => return Ok(()),
                         Ok(Attempted::ServerDown(until)) => {
                             self.publish(entry, held);
                             return Err(down(&entry.terms.id, until, self.now()));
                         }
-                        Ok(Attempted::SubjectRefused) => {
+                        Ok(Attempted::BehindRefused) => {
                             drop(lease);
-                            subject = self.subject_token(entry, subject.as_ref()).await?;
-                            subject_renewed = true;
+                            behind = self.tokens_behind(entry, Some(&behind)).await?;
+                            behind_renewed = true;
                             continue;
                         }
                         Err(StoreError::Fenced { .. }) => continue,
@@ -297,7 +297,7 @@ impl Keeper {
 
     /// One attempt, under the lease: intent on disk, send, settle, commit, publish (D1).
     async fn redeem(&self, entry: &Arc<Entry>, lease: &Lease, attempt: Attempt<'_>) -> Result<Attempted, StoreError> {
-        let Attempt { held, ask, subject, may_renew_subject } = attempt;
+        let Attempt { held, ask, behind, may_renew_behind } = attempt;
         let parts = &self.0.parts;
         let turn = match self.turn(entry).await {
             Ok(turn) => turn,
@@ -308,7 +308,7 @@ impl Keeper {
         // Also the probe: a full or read-only disk fails here, before the token is spent (R4).
         parts.store.commit(lease, held.generation, &intent).await?;
         let outcome = match provider {
-            Ok(provider) => self.send(entry, lease, &intent, provider, subject).await,
+            Ok(provider) => self.send(entry, lease, &intent, provider, behind).await,
             Err(missing) => not_found(missing),
         };
         self.ended(entry, turn, &outcome).await;
@@ -318,10 +318,10 @@ impl Keeper {
             parts.store.commit(lease, intent.generation, held).await?;
             return Err(StoreError::Fenced { grant: held.id.clone() });
         }
-        if may_renew_subject && subject.is_some() && refuses_subject(&outcome) {
+        if may_renew_behind && !behind.is_empty() && refuses_tokens(&outcome) {
             // Nothing was spent: the record is put back as it was, and the other grant is renewed.
             parts.store.commit(lease, intent.generation, held).await?;
-            return Ok(Attempted::SubjectRefused);
+            return Ok(Attempted::BehindRefused);
         }
         let next = settle(&intent, entry.grant_type.strategy(), outcome, self.now());
         let next = keep_replaced(held, next, entry.grant_type.overlap(&entry.terms), self.now());
@@ -348,11 +348,12 @@ impl Keeper {
         lease: &Lease,
         intent: &Grant,
         provider: &Provider,
-        subject: Option<&AccessToken>,
+        behind: &TokensBehind,
     ) -> Outcome {
         let terms = entry.terms.as_registered(intent);
-        let subject_token = subject.map(AccessToken::secret);
-        let renewing = Renewing { grant: intent, terms: &terms, provider, subject_token };
+        let subject_token = behind.subject.as_ref().map(AccessToken::secret);
+        let actor_token = behind.actor.as_ref().map(AccessToken::secret);
+        let renewing = Renewing { grant: intent, terms: &terms, provider, subject_token, actor_token };
         match entry.grant_type.renewal(&renewing) {
             Ok(redemption) => redeem::carry_out(&self.0.parts, entry, intent, lease, redemption, provider).await,
             // Plan asks for no renewal that cannot be written; a row that says otherwise is ours to mend.

@@ -76,14 +76,14 @@ impl fmt::Display for OpenError {
             Self::Duplicate { grant } => write!(f, "grant {grant} is configured twice; remove one"),
             Self::ExchangeCircle { grant } => write!(
                 f,
-                "grant {grant} is exchanged from others in a circle; let one subject_grant of them name a grant that \
-                 is not exchanged"
+                "grant {grant} is exchanged from others in a circle; let one subject_grant or actor_grant of them name a \
+                 grant that is not exchanged"
             ),
             Self::Store(error) => error.fmt(f),
             Self::SubjectGrantUnknown { grant, subject } => write!(
                 f,
                 "grant {grant} is exchanged from grant {subject}, which is not configured; add [grant.{subject}], or \
-                 correct subject_grant"
+                 correct subject_grant or actor_grant"
             ),
             Self::UnknownGrantType { grant, grant_type } => {
                 let known: Vec<_> = grant_type::TABLE.iter().map(|row| row.strategy().grant_type).collect();
@@ -207,10 +207,10 @@ fn rows(grants: Vec<GrantSettings>) -> Result<Vec<Row>, OpenError> {
 }
 
 fn check_exchanges(grants: &[Row]) -> Result<(), OpenError> {
-    let subjects = grants.iter().map(|(settings, _)| (settings.id.clone(), settings.subject_grant().cloned()));
-    check_chains(&subjects.collect()).map_err(|broken| match broken {
+    let behind = grants.iter().map(|(settings, _)| (settings.id.clone(), settings.grants_behind().cloned().collect()));
+    check_chains(&behind.collect()).map_err(|broken| match broken {
         Broken::Circle(grant) => OpenError::ExchangeCircle { grant },
-        Broken::Missing { grant, subject } => OpenError::SubjectGrantUnknown { grant, subject },
+        Broken::Missing { grant, behind } => OpenError::SubjectGrantUnknown { grant, subject: behind },
     })
 }
 

@@ -15,8 +15,13 @@ impl Keeper {
         let retired = due.access.clone();
         let noted = begin_retirement(&held, self.now());
         self.parts().store.commit(lease, held.generation, &noted).await?;
-        let renewing =
-            Renewing { grant: &noted, terms: &entry.terms, provider: &Provider::default(), subject_token: None };
+        let renewing = Renewing {
+            grant: &noted,
+            terms: &entry.terms,
+            provider: &Provider::default(),
+            subject_token: None,
+            actor_token: None,
+        };
         let outcome = match entry.grant_type.retirement(&renewing, &retired) {
             Some(Redemption::Run { command, input }) => {
                 command::run(&command, input.as_ref(), &[retired]).await.map(drop)

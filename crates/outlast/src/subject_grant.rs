@@ -1,4 +1,4 @@
-//! A grant that is exchanged from another: gets the other's token first (RFC 8693).
+//! A grant that is exchanged from others: gets their tokens first (RFC 8693).
 
 use crate::keeper::{Entry, Keeper};
 use crate::published::AccessToken;
@@ -7,32 +7,63 @@ use crate::token_error::TokenError;
 use outlast_core::classify::Verdict;
 use outlast_core::plan::{By, Rejected};
 use outlast_core::{Ask, BoxFuture, GrantId, Outcome};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The option that names the other grant.
+/// The option that names the grant whose token is exchanged.
 const SUBJECT_GRANT: &str = "subject_grant";
+/// The option that names the grant whose token acts for it.
+const ACTOR_GRANT: &str = "actor_grant";
 
 impl GrantSettings {
-    /// The grant this one is exchanged from, for one that is had by exchange.
-    pub fn subject_grant(&self) -> Option<&GrantId> {
-        self.options.grant(SUBJECT_GRANT)
+    /// The grants whose tokens this one is had for: whom it is for, and who acts for them.
+    pub fn grants_behind(&self) -> impl Iterator<Item = &GrantId> {
+        [SUBJECT_GRANT, ACTOR_GRANT].into_iter().filter_map(|name| self.options.grant(name))
+    }
+}
+
+/// The tokens of the grants that a grant is exchanged from. Two members and not a list: whose token
+/// stands for whom is never confused (N27).
+#[derive(Clone, Default)]
+pub(crate) struct TokensBehind {
+    pub(crate) subject: Option<AccessToken>,
+    pub(crate) actor: Option<AccessToken>,
+}
+
+impl TokensBehind {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.subject.is_none() && self.actor.is_none()
     }
 }
 
 impl Keeper {
-    /// The token to exchange, if there is one: good, and another than `refused`. Asked for before the
-    /// lease of the grant that wants it, so that no two leases are ever held at once.
+    /// The tokens to exchange, if there are any: good, and others than `refused`. Asked for before the
+    /// lease of the grant that wants them, so that no two leases are ever held at once.
     ///
     /// # Errors
-    /// Those of the other grant, by its name: it is that one's owner who can go on.
-    pub(crate) fn subject_token<'a>(
+    /// Those of the other grants, by their names: it is their owners who can go on.
+    pub(crate) async fn tokens_behind(
+        &self,
+        entry: &Entry,
+        refused: Option<&TokensBehind>,
+    ) -> Result<TokensBehind, TokenError> {
+        let options = &entry.settings.options;
+        // No server says which of the two it refuses: both are brought anew, once.
+        let (subject, actor) =
+            refused.map_or((None, None), |refused| (refused.subject.as_ref(), refused.actor.as_ref()));
+        Ok(TokensBehind {
+            subject: self.token_behind(options.grant(SUBJECT_GRANT), subject).await?,
+            actor: self.token_behind(options.grant(ACTOR_GRANT), actor).await?,
+        })
+    }
+
+    fn token_behind<'a>(
         &'a self,
-        entry: &'a Entry,
+        grant: Option<&'a GrantId>,
         refused: Option<&'a AccessToken>,
     ) -> BoxFuture<'a, Result<Option<AccessToken>, TokenError>> {
         // Boxed by name: the other grant may be exchanged from a third.
         Box::pin(async move {
-            let Some(id) = entry.settings.subject_grant() else { return Ok(None) };
+            let Some(id) = grant else { return Ok(None) };
             let by = By::Resource { accepted: true };
             let rejected = refused.map(|token| Rejected { generation: token.generation(), by });
             self.any_grant(id)?.access_token(Ask { rejected, ..Ask::default() }).await.map(Some)
@@ -41,10 +72,10 @@ impl Keeper {
 }
 
 /// Whether the server refused an exchange for what it was given, and not for who asked.
-pub(crate) fn refuses_subject(outcome: &Outcome) -> bool {
+pub(crate) fn refuses_tokens(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Refused(Verdict::GrantDead | Verdict::AccessTokenExpired | Verdict::AccessTokenInvalid, _) => true,
-        // What RFC 8693 2.2.2 says of a subject token that is not good.
+        // What RFC 8693 2.2.2 says of a subject or actor token that is not good.
         Outcome::Refused(_, evidence) => evidence.found == "invalid_request",
         Outcome::CommandFailed { .. }
         | Outcome::Discarded { .. }
@@ -64,27 +95,30 @@ pub(crate) enum Broken {
         /// The grant that names it.
         grant: GrantId,
         /// The name.
-        subject: GrantId,
+        behind: GrantId,
     },
 }
 
-/// Checks that every chain of exchanges ends; `subjects` says of each grant which it is exchanged
-/// from.
-pub(crate) fn check_chains(subjects: &BTreeMap<GrantId, Option<GrantId>>) -> Result<(), Broken> {
-    for start in subjects.keys() {
-        let mut at = start;
-        // A chain that is longer than there are grants goes in a circle.
-        for step in 0..=subjects.len() {
-            match subjects.get(at) {
-                Some(None) => break,
-                Some(Some(_)) if step == subjects.len() => return Err(Broken::Circle(start.clone())),
-                Some(Some(next)) if subjects.contains_key(next) => at = next,
-                Some(Some(next)) => return Err(Broken::Missing { grant: at.clone(), subject: next.clone() }),
-                None => break,
-            }
+/// Checks that every chain of exchanges ends; `behind` says of each grant which it is exchanged from.
+pub(crate) fn check_chains(behind: &BTreeMap<GrantId, Vec<GrantId>>) -> Result<(), Broken> {
+    for (grant, names) in behind {
+        if let Some(missing) = names.iter().find(|name| !behind.contains_key(*name)) {
+            return Err(Broken::Missing { grant: grant.clone(), behind: missing.clone() });
         }
     }
-    Ok(())
+    // Takes away what rests only on what was taken away before: what is left goes in a circle.
+    let mut left: BTreeMap<&GrantId, &Vec<GrantId>> = behind.iter().collect();
+    loop {
+        let ends: BTreeSet<&GrantId> = left
+            .iter()
+            .filter(|(_, names)| !names.iter().any(|name| left.contains_key(name)))
+            .map(|(id, _)| *id)
+            .collect();
+        if ends.is_empty() {
+            return left.keys().next().map_or(Ok(()), |grant| Err(Broken::Circle((*grant).clone())));
+        }
+        left.retain(|id, _| !ends.contains(id));
+    }
 }
 
 #[cfg(test)]
@@ -95,16 +129,20 @@ mod tests {
         GrantId::parse(name).unwrap()
     }
 
-    fn checked(pairs: &[(&str, Option<&str>)]) -> Result<(), Broken> {
-        check_chains(&pairs.iter().map(|(name, subject)| (id(name), subject.map(id))).collect())
+    fn checked(pairs: &[(&str, &[&str])]) -> Result<(), Broken> {
+        check_chains(
+            &pairs.iter().map(|(name, behind)| (id(name), behind.iter().map(|name| id(name)).collect())).collect(),
+        )
     }
 
     #[test]
     fn a_chain_ends_or_is_refused() {
-        assert_eq!(checked(&[("a", None), ("b", Some("a")), ("c", Some("b"))]), Ok(()));
-        assert_eq!(checked(&[("a", Some("a"))]), Err(Broken::Circle(id("a"))));
-        assert_eq!(checked(&[("a", Some("b")), ("b", Some("a"))]), Err(Broken::Circle(id("a"))));
-        let missing = Broken::Missing { grant: id("b"), subject: id("x") };
-        assert_eq!(checked(&[("a", Some("b")), ("b", Some("x"))]), Err(missing));
+        assert_eq!(checked(&[("a", &[]), ("b", &["a"]), ("c", &["b", "a"])]), Ok(()));
+        assert_eq!(checked(&[("a", &["a"])]), Err(Broken::Circle(id("a"))));
+        assert_eq!(checked(&[("a", &["b"]), ("b", &["a"])]), Err(Broken::Circle(id("a"))));
+        let by_actor = checked(&[("a", &[]), ("b", &["a", "c"]), ("c", &["a", "b"])]);
+        assert_eq!(by_actor, Err(Broken::Circle(id("b"))), "whoever acts is part of the chain");
+        let missing = Broken::Missing { grant: id("b"), behind: id("x") };
+        assert_eq!(checked(&[("a", &[]), ("b", &["a", "x"])]), Err(missing));
     }
 }

@@ -24,7 +24,12 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 const OPTIONS: &[GrantOption] = &[
-    GrantOption::optional("actor_token", OptionKind::Secret, "a token of whoever acts for the subject"),
+    GrantOption::optional("actor_grant", OptionKind::Grant, "the name of the grant whose access token acts for it"),
+    GrantOption::optional(
+        "actor_token",
+        OptionKind::Secret,
+        "a token of whoever acts for the subject, in place of actor_grant",
+    ),
     GrantOption::optional(
         "actor_token_type",
         OptionKind::Text,
@@ -72,7 +77,7 @@ impl GrantType for TokenExchange {
             (Some(grant), None) if *grant == terms.id => {
                 Err("would be exchanged from itself: name another grant in subject_grant".to_owned())
             }
-            (Some(_), None) | (None, Some(_)) => Ok(()),
+            (Some(_), None) | (None, Some(_)) => check_actor(terms),
         }
     }
 
@@ -87,7 +92,8 @@ impl GrantType for TokenExchange {
             ("subject_token_type", text("subject_token_type", ACCESS_TOKEN)),
             ("requested_token_type", text("requested_token_type", "")),
         ];
-        if let Some(actor) = options.secret("actor_token") {
+        // Never the subject's in its place: who acts and for whom are two (N27).
+        if let Some(actor) = renewing.actor_token.or_else(|| options.secret("actor_token")) {
             own.extend([("actor_token", actor.clone()), ("actor_token_type", text("actor_token_type", ACCESS_TOKEN))]);
         }
         // The one parameter that may stand there several times (RFC 8693 2.1).
@@ -120,4 +126,21 @@ impl GrantType for TokenExchange {
         members.remove("refresh_token");
         read_token_set(&Value::Object(members).to_string())
     }
+}
+
+fn check_actor(terms: &Terms) -> Result<(), String> {
+    let options = &terms.options;
+    let (actor, token) = (options.grant("actor_grant"), options.secret("actor_token"));
+    let wrong = match (actor, token) {
+        (Some(_), Some(_)) => "has two tokens that act: keep one of actor_grant, actor_token",
+        (Some(grant), None) if *grant == terms.id => "would act for itself: name another grant in actor_grant",
+        (Some(grant), None) if options.grant("subject_grant") == Some(grant) => {
+            "names one grant as who acts and for whom: name another in actor_grant, or leave it out"
+        }
+        (None, None) if options.text("actor_token_type").is_some() => {
+            "says what kind the actor's token is and names none: set actor_grant or actor_token"
+        }
+        (Some(_), None) | (None, Some(_) | None) => return Ok(()),
+    };
+    Err(wrong.to_owned())
 }
