@@ -2,6 +2,7 @@
 
 use outlast::{Code, Secret, Timestamp, TokenSet, TokenType, read_token_set};
 use serde_json::{Map, Value};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::exit::Fault;
@@ -21,13 +22,26 @@ pub(crate) struct Found {
     pub(crate) tokens: TokenSet,
     /// What the person should know about it, if anything.
     pub(crate) note: Option<&'static str>,
+    /// The client that it was given to, where the file says.
+    pub(crate) client_id: Option<String>,
+}
+
+/// A file, and what is wanted of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted<'a> {
+    /// Where it lies: some tools are told by that alone.
+    pub(crate) path: Option<&'a Path>,
+    /// Which of its token sets.
+    pub(crate) service: Option<&'a str>,
+    /// Whether what another tool goes on using is to be read too.
+    pub(crate) take_over: bool,
 }
 
 /// Reads a token response as the token endpoint gave it (RFC 6749 5.1).
 pub(crate) fn read_response(bytes: &[u8], now: Timestamp) -> Result<Found, Fault> {
     let text = plain_text(bytes)?;
     if let Some(response) = read_token_set(text) {
-        return Ok(Found { tokens: TokenSet::first(response, now), note: None });
+        return Ok(Found { tokens: TokenSet::first(response, now), note: None, client_id: None });
     }
     let members = object(text)?;
     entry(&members, now)
@@ -35,18 +49,18 @@ pub(crate) fn read_response(bytes: &[u8], now: Timestamp) -> Result<Found, Fault
 
 /// Reads a file of the form `{"service": {"access_token", "refresh_token", "expires_in",
 /// "saved_at"}}`; a file with one service needs no `service`, and neither does a bare entry.
-/// What another tool goes on using is read only with `take_over`.
-pub(crate) fn read_file(bytes: &[u8], service: Option<&str>, take_over: bool, now: Timestamp) -> Result<Found, Fault> {
+/// What another tool goes on using is read only where that is wanted.
+pub(crate) fn read_file(bytes: &[u8], wanted: Wanted<'_>, now: Timestamp) -> Result<Found, Fault> {
     let members = object(plain_text(bytes)?)?;
-    match owned_file::find(&members) {
-        Some(owned) if take_over => return entry(&owned.entry, now),
+    match owned_file::find(&members, wanted.path) {
+        Some(owned) if wanted.take_over => return taken_over(owned, now),
         Some(owned) => return Err(still_owned(&owned)),
         None => {}
     }
     let services: Vec<(&String, &Map<String, Value>)> =
         members.iter().filter_map(|(name, value)| value.as_object().map(|entry| (name, entry))).collect();
     let bare = ["access_token", "refresh_token"].iter().any(|name| members.get(*name).is_some_and(Value::is_string));
-    match (service, services.as_slice()) {
+    match (wanted.service, services.as_slice()) {
         (Some(wanted), all) => match all.iter().find(|(name, _)| *name == wanted) {
             Some((_, found)) => entry(found, now),
             None => Err(invalid(format!("the file has no service {wanted:?}; it has: {}", listed(all)))),
@@ -135,7 +149,7 @@ fn aged(
         }
         (saved_at, None, None) => (saved_at.unwrap_or(now), None, None),
     };
-    Found { tokens: TokenSet { issued_at, expires_at, ..tokens }, note }
+    Found { tokens: TokenSet { issued_at, expires_at, ..tokens }, note, client_id: None }
 }
 
 fn refresh_token_alone(members: &Map<String, Value>, now: Timestamp) -> Result<Found, Fault> {
@@ -150,7 +164,8 @@ fn refresh_token_alone(members: &Map<String, Value>, now: Timestamp) -> Result<F
         expires_at: Some(now),
         scope: None,
     };
-    Ok(Found { tokens, note: Some("only a refresh token was given, so an access token is fetched at first use") })
+    let note = Some("only a refresh token was given, so an access token is fetched at first use");
+    Ok(Found { tokens, note, client_id: None })
 }
 
 /// A moment as tools write it: seconds or milliseconds since 1970, as number or text, or RFC 3339.
@@ -179,16 +194,25 @@ fn is_error_byte(byte: u8) -> bool {
     (0x20..=0x7e).contains(&byte) && byte != b'"' && byte != b'\\'
 }
 
+fn taken_over(owned: OwnedEntry, now: Timestamp) -> Result<Found, Fault> {
+    let OwnedEntry { tool, client_id, entry: members, .. } = owned;
+    match members {
+        Ok(members) => Ok(Found { client_id, ..entry(&members, now)? }),
+        Err(why) => Err(Fault::new(
+            Code::ImportInvalid,
+            format!("nothing can be taken from the file of {tool}: {why}; nothing was changed"),
+        )
+        .mend("have the person whose grant it is sign in with: outlast login NAME")),
+    }
+}
+
 fn still_owned(owned: &OwnedEntry) -> Fault {
-    let OwnedEntry { tool, token_pointer, .. } = owned;
-    let text = format!(
-        "the file belongs to {tool}, which spends this refresh token itself: whoever of the two comes second ends the \
-         grant of both; nothing was changed"
-    );
+    let OwnedEntry { tool, shared, delegate, .. } = owned;
+    let text = format!("the file belongs to {tool}, {shared}; nothing was changed");
     Fault::new(Code::ImportInvalid, text).mend(format!(
-        "leave it with {tool} and read the access token alone: grant_type = \"delegate\", command = [\"cat\", \
-         \"FILE\"], format = \"json\", token_pointer = \"{token_pointer}\"; or ask the person whose grant it is \
-         whether {tool} is to be signed out here for good, and only then import with --take-over"
+        "leave it with {tool} and read the access token alone: grant_type = \"delegate\", {delegate}; or ask the \
+         person whose grant it is whether {tool} is to be signed out here for good, and only then import with \
+         --take-over"
     ))
 }
 
@@ -204,7 +228,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     fn file(text: &str, service: Option<&str>) -> Result<Found, Fault> {
-        read_file(text.as_bytes(), service, false, NOW)
+        read_file(text.as_bytes(), Wanted { service, ..Wanted::default() }, NOW)
     }
 
     fn end_of(entry: &str) -> Option<Timestamp> {

@@ -150,3 +150,94 @@ fn r21_the_file_of_a_tool_that_rotates_its_refresh_token_is_taken_over_only_when
         assert_eq!(bed.run(&["token", "crm"]).stdout, "CANARY-a\n");
     }
 }
+
+/// The files of tools as their own sources describe them; where each is read about stands beside its reader.
+fn files_of_tools(client_id: &str) -> [(&'static str, &'static str, String, &'static str); 3] {
+    // Made by MSAL's SerializableTokenCache: a map of each kind, by a key of joined identifiers.
+    let azure = format!(
+        r#"{{"AccessToken":{{"u.t-login.microsoftonline.com-accesstoken-c-t-s":{{"credential_type":"AccessToken","secret":"CANARY-other",
+        "home_account_id":"u.t","environment":"login.microsoftonline.com","client_id":"{client_id}","target":"s","realm":"t",
+        "token_type":"Bearer","cached_at":"1","expires_on":"2","extended_expires_on":"3"}}}},"Account":{{"u.t":{{}}}},
+        "RefreshToken":{{"u.t-login.microsoftonline.com-refreshtoken-c--":{{"credential_type":"RefreshToken","secret":"CANARY-r",
+        "home_account_id":"u.t","environment":"login.microsoftonline.com","client_id":"{client_id}","target":"s",
+        "last_modification_time":"1","family_id":"1"}}}},"AppMetadata":{{}}}}"#
+    );
+    let gcloud = format!(
+        r#"{{"account":"","client_id":"{client_id}","client_secret":"CANARY-s","quota_project_id":"p","refresh_token":"CANARY-r",
+        "type":"authorized_user","universe_domain":"googleapis.com"}}"#
+    );
+    let remote = r#"{"access_token":"CANARY-a","token_type":"Bearer","expires_in":3600,"refresh_token":"CANARY-r"}"#;
+    [
+        ("the Azure CLI", ".azure/msal_token_cache.json", azure, "get-access-token"),
+        ("gcloud", ".config/gcloud/application_default_credentials.json", gcloud, "print-access-token"),
+        ("mcp-remote", ".mcp-auth/mcp-remote-v1/0123abcd_tokens.json", remote.to_owned(), "/access_token"),
+    ]
+}
+
+/// Puts a tool's file where the tool has it, with mcp-remote's client beside it.
+fn place(bed: &Bed, name: &str, text: &str, client_id: &str) -> String {
+    let path = bed.home().join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, text).unwrap();
+    if let Some(hash) = name.strip_suffix("_tokens.json") {
+        let client = format!(r#"{{"client_id":"{client_id}","redirect_uris":["http://localhost:1/oauth/callback"]}}"#);
+        std::fs::write(bed.home().join(format!("{hash}_client_info.json")), client).unwrap();
+    }
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn r21_no_tools_refresh_token_is_taken_unasked_and_the_text_says_what_taking_it_means() {
+    let bed = Bed::new();
+    bed.import("crm");
+    for (tool, name, text, left) in files_of_tools("sandbox") {
+        let path = place(&bed, name, &text, "sandbox");
+        let before = bed.generation("crm");
+        let told = bed.run(&["import", "crm", "--from", &path]);
+        told.assert_failed(78, "import-invalid");
+        for wanted in [tool, left, "delegate", "ends the grant of both", "--take-over", "nothing was changed"] {
+            assert!(told.stderr.contains(wanted), "{wanted}: {told:?}");
+        }
+        assert!(!told.stderr.contains("CANARY"), "{told:?}");
+        assert_eq!(bed.generation("crm"), before);
+        let told = bed.run(&["import", "crm", "--from", &path, "--take-over"]);
+        assert_eq!(told.code, 0, "{told:?}");
+        assert!(!told.stdout.contains("CANARY") && !told.stderr.contains("CANARY"), "{told:?}");
+        assert_eq!(bed.generation("crm"), before + 1, "{tool}");
+    }
+}
+
+#[test]
+fn r21_a_refresh_token_of_another_client_is_not_taken() {
+    let bed = Bed::new();
+    bed.import("crm");
+    for (tool, name, text, _) in files_of_tools("another\u{1b}[2J") {
+        let path = place(&bed, name, &text.replace('\u{1b}', "\\u001b"), "another\\u001b[2J");
+        let told = bed.run(&["import", "crm", "--from", &path, "--take-over"]);
+        told.assert_failed(78, "import-invalid");
+        assert!(told.stderr.contains("was given to client \"another"), "{tool}: {told:?}");
+        assert!(told.stderr.contains("nothing was changed") && !told.stderr.contains('\u{1b}'), "{told:?}");
+    }
+    assert_eq!(bed.generation("crm"), 1);
+}
+
+#[test]
+fn r21_of_several_accounts_in_one_file_none_is_guessed() {
+    let bed = Bed::new();
+    let (_, name, text, _) = &files_of_tools("sandbox")[0];
+    let second =
+        r#""RefreshToken":{"other":{"credential_type":"RefreshToken","secret":"CANARY-o","client_id":"sandbox"},"#;
+    let path = place(&bed, name, &text.replace(r#""RefreshToken":{"#, second), "");
+    let told = bed.run(&["import", "crm", "--from", &path, "--take-over"]);
+    told.assert_failed(78, "import-invalid");
+    assert!(told.stderr.contains("several accounts") && told.stderr.contains("outlast login"), "{told:?}");
+    assert!(!told.stderr.contains("CANARY"), "{told:?}");
+}
+
+#[test]
+fn r21_a_token_response_that_lies_elsewhere_belongs_to_nobody() {
+    let bed = Bed::new();
+    let (_, _, text, _) = &files_of_tools("sandbox")[2];
+    let path = place(&bed, "saved_tokens.json", text, "another");
+    assert_eq!(bed.run(&["import", "crm", "--from", &path]).code, 0);
+}

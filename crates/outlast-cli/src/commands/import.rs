@@ -4,12 +4,16 @@ use super::Done;
 use crate::ask::now;
 use crate::context::Context;
 use crate::exit::Fault;
-use crate::token_set_file::{Found, IMPORT_BYTES_MAX, read_file, read_response};
+use crate::owned_file::hash_of_mcp_remote;
+use crate::token_set_file::{Found, IMPORT_BYTES_MAX, Wanted, read_file, read_response};
 use crate::{output, process, words};
 use outlast::{Code, Generation, Timestamp, TokenType};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
+
+/// Longest client identifier that an error repeats, in characters.
+const CLIENT_SHOWN_MAX: usize = 100;
 
 /// What `import` is told. Secrets never come in by argument: other users can read those.
 #[derive(Debug, clap::Args)]
@@ -28,7 +32,7 @@ pub(crate) struct Arguments {
     /// Which token set of the file; not needed if it has only one
     #[arg(long, value_name = "NAME", requires = "from")]
     service: Option<String>,
-    /// Take the refresh token from the tool that still uses it; that tool is signed out by it
+    /// Take the refresh token from the tool that still uses it; only one of the two can go on with it
     #[arg(long, requires = "from")]
     take_over: bool,
     /// Print what was imported as JSON
@@ -41,16 +45,20 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     let context = Context::load()?;
     let handle = context.grant(&arguments.name)?;
     let found = match &arguments.from {
-        Some(path) => read_file(&bytes_of_file(path)?, arguments.service.as_deref(), arguments.take_over, now())?,
+        Some(path) => read_file(&bytes_of_file(path)?, wanted(arguments, path), now())?,
         None => read_response(&bytes_of_stdin()?, now())?,
     };
+    let beside = || arguments.from.as_deref().and_then(client_beside);
+    if let Some(theirs) = found.client_id.clone().or_else(beside) {
+        same_client(&arguments.name, &theirs, &handle.settings().client_id)?;
+    }
     if found.tokens.token_type == TokenType::Dpop {
         let text = "the token set is bound to a key (token_type DPoP) that does not come with it; nothing was changed";
         return Err(Fault::new(Code::ImportInvalid, text)
             .mend(format!("set dpop = true in [grant.{0}], and sign in with: outlast login {0}", arguments.name)));
     }
     let (ends, renewable) = (found.tokens.expires_at, found.tokens.refresh.is_some());
-    let Found { tokens, note } = found;
+    let Found { tokens, note, .. } = found;
     let generation = process::block_on(async { Ok(handle.import(tokens).await?) })?;
     if let Some(note) = note {
         output::talk(&format!("note: {note}"));
@@ -60,6 +68,32 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     }
     told(arguments, generation, ends, renewable)?;
     Ok(0)
+}
+
+fn wanted<'a>(arguments: &'a Arguments, path: &'a Path) -> Wanted<'a> {
+    Wanted { path: Some(path), service: arguments.service.as_deref(), take_over: arguments.take_over }
+}
+
+/// The client of a file of mcp-remote, which lies in another beside it.
+fn client_beside(path: &Path) -> Option<String> {
+    let beside = path.with_file_name(format!("{}_client_info.json", hash_of_mcp_remote(path)?));
+    let members: Value = serde_json::from_slice(&bytes_of_file(&beside).ok()?).ok()?;
+    Some(members.get("client_id")?.as_str()?.to_owned())
+}
+
+/// A refresh token is good for the client it was given to and for no other (RFC 6749 6).
+fn same_client(name: &str, theirs: &str, ours: &str) -> Result<(), Fault> {
+    if theirs == ours {
+        return Ok(());
+    }
+    let shown: String = theirs.chars().take(CLIENT_SHOWN_MAX).collect();
+    let text = format!(
+        "the file's token set was given to client {shown:?} and grant {name} is of another; nothing was changed"
+    );
+    Err(Fault::new(Code::ImportInvalid, text).mend(format!(
+        "set client_id, and the secret where that client has one, in [grant.{name}] to those of the tool; or leave \
+         the file alone and sign in with: outlast login {name}"
+    )))
 }
 
 fn told(arguments: &Arguments, generation: Generation, ends: Option<Timestamp>, renewable: bool) -> Result<(), Fault> {
