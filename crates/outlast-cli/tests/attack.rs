@@ -442,6 +442,40 @@ fn n23_nothing_of_a_device_code_moves_the_cursor() {
     }
 }
 
+#[test]
+fn n23_no_browser_is_opened_with_a_code() {
+    let answers = |path: &str, _: &str| match path {
+        "/device" => (
+            200,
+            json!({
+                "device_code": "d", "user_code": "WDJB-MJHT", "verification_uri": "https://as.example/d",
+                "verification_uri_complete": "https://as.example/d?c=WDJB-MJHT",
+            }),
+        ),
+        _ => (400, json!({"error": "authorization_pending"})),
+    };
+    let server = Hostile::start(&json!({}), answers);
+    let victim = Victim::of(&server);
+    let browser = recorder(&victim);
+    for format in [&[][..], &["--json"][..]] {
+        let arguments = [&["login", "crm", "--device", "--timeout", "500ms"], format].concat();
+        let said = ended(victim.outlast(&arguments).env("BROWSER", &browser).spawn().unwrap());
+        assert!(said.err.contains("WDJB-MJHT") || said.out.contains("WDJB-MJHT"), "{}{}", said.out, said.err);
+        assert!(!victim.path("recorder.log").exists(), "whoever sent the code would be signed in");
+    }
+}
+
+/// The review of N18: people sign in with their own browser, and none is part of this.
+#[test]
+fn n18_no_engine_of_a_browser_is_built_in() {
+    let lock = support::text(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock"));
+    let packages = lock.lines().filter_map(|line| line.strip_prefix("name = \""));
+    for package in packages.map(|name| name.trim_end_matches('"')) {
+        let engine = ["webview", "webkit", "wry", "tauri", "servo", "cef", "headless_chrome", "chromiumoxide", "gtk"];
+        assert!(!engine.iter().any(|engine| package.starts_with(engine)), "{package}");
+    }
+}
+
 fn id_token(issuer: &str, name: &str) -> String {
     use base64::Engine;
     let part = |value: &Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string());

@@ -87,14 +87,16 @@ fn discarded(grant: &Grant, strategy: &Strategy, code: Code, detail: String, now
 /// Whether a renewal's ID token is that of another issuer, person or client than the login's (OpenID
 /// Connect Core 12.2, N42); in words.
 fn another(grant: &Grant, response: &TokenResponse) -> Option<&'static str> {
-    // Only a person whom an ID token named can be compared with one.
+    // Only a person whom an ID token named can be compared with one. Where none did, by a login without
+    // `openid` or an import, a renewal's says nothing: neither is it a reason to refuse, for the server took
+    // our refresh token for it, nor is anybody pinned by it, for nobody was there to say who they are.
     let issuer = grant.subject_issuer.as_ref()?;
     let claims = read_id_token(response.id_token.as_ref()?)?;
     if claims.issuer != *issuer {
         Some("the renewal's ID token is of another issuer than the login's; the answer is not used")
     } else if grant.subject.as_ref().is_some_and(|subject| *subject != claims.subject) {
         Some("the renewal's ID token names another person than the login's; the answer is not used")
-    } else if !grant.client_id.is_empty() && !claims.audience.contains(&grant.client_id) {
+    } else if !grant.client_id.is_empty() && !claims.is_for(&grant.client_id) {
         Some("the renewal's ID token was made for another client; the answer is not used")
     } else {
         None

@@ -930,6 +930,7 @@ fn n42_an_id_token_of_somebody_else_makes_a_renewal_unused_and_keeps_what_is_hel
         r#"{"iss":"https://as.example","sub":"bob","aud":"agent"}"#,
         r#"{"iss":"https://other.example","sub":"alice","aud":"agent"}"#,
         r#"{"iss":"https://as.example","sub":"alice","aud":["somebody"]}"#,
+        r#"{"iss":"https://as.example","sub":"alice","aud":["agent","somebody"],"azp":"somebody"}"#,
     ] {
         let next = after(other);
         assert_eq!((next.generation, &next.tokens), (Generation(7), &held.tokens), "{other}");
@@ -939,4 +940,22 @@ fn n42_an_id_token_of_somebody_else_makes_a_renewal_unused_and_keeps_what_is_hel
     // One that cannot be read says nothing, as before.
     let encrypted = TokenResponse { id_token: Some(Secret::new("a.b.c.d.e")), ..response("new", Some(3600), None) };
     assert_eq!(attempt(&held, &ROTATING, Outcome::Renewed(encrypted), 80_000).generation, Generation(8));
+}
+
+#[test]
+fn n42_where_no_id_token_named_anybody_at_the_login_a_renewals_refuses_and_pins_nobody() {
+    // By UserInfo or an API of the configuration, or not at all: neither can be compared with an ID token.
+    for subject in [Some("17".to_owned()), None] {
+        let mut held = live();
+        (held.client_id, held.subject, held.subject_issuer) = ("agent".to_owned(), subject.clone(), None);
+        let claims = r#"{"iss":"https://other.example","sub":"bob","aud":"somebody"}"#;
+        let response = TokenResponse { id_token: id_token(claims), ..response("new", Some(3600), Some("next")) };
+        let next = attempt(&held, &ROTATING, Outcome::Renewed(response), 80_000);
+        assert_eq!((next.generation, next.standing), (Generation(8), Standing::Live));
+        assert_eq!(
+            (next.subject, next.subject_issuer),
+            (subject, None),
+            "a login says whose a grant is, and nothing else"
+        );
+    }
 }

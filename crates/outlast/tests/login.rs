@@ -335,6 +335,47 @@ async fn n17_nobody_waits_longer_than_ten_minutes() {
 }
 
 #[tokio::test]
+async fn n17_after_ten_minutes_nobody_listens_and_a_late_answer_is_sent_nowhere() {
+    let mut world = World::new();
+    let clock = Arc::new(SimulatedClock::new());
+    world.clock = Some(clock);
+    tokio::time::pause();
+    let mut going = begin(&world.handle(), LoginOptions::default());
+    let (address, ..) = going.visit().await;
+    let late = callback(&address, GOOD);
+    tokio::time::sleep(Duration::from_secs(599)).await;
+    assert!(!going.login.is_finished());
+    assert!(TcpStream::connect(socket(&late)).await.is_ok(), "it is listened until then");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(going.login.await.unwrap().unwrap_err().code(), Code::LoginExpired);
+    assert!(TcpStream::connect(socket(&late)).await.is_err(), "and no longer");
+    assert!(world.script.sent().is_empty());
+}
+
+fn socket(address: &str) -> (String, u16) {
+    let url = reqwest::Url::parse(address).unwrap();
+    (url.host_str().unwrap().to_owned(), url.port().unwrap())
+}
+
+#[tokio::test]
+async fn n29_a_server_that_wants_requests_pushed_gets_none_in_an_address() {
+    // It names no place for them, or refuses the push: there is no second way.
+    for push_endpoint in [None, Some(format!("{ISSUER}/par"))] {
+        let world = World::at(Provider { push_endpoint: push_endpoint.clone(), push_required: true, ..provider() });
+        world.script.answers(400, &json!({ "error": "invalid_request", "error_description": "CANARY" }));
+        let mut going = begin(&world.handle(), LoginOptions::default());
+        let error = (&mut going.login).await.unwrap().unwrap_err();
+        assert!(!error.to_string().contains("CANARY"), "{error}");
+        assert!(going.shown.try_recv().is_err(), "nobody is sent to {push_endpoint:?} with the request in the address");
+    }
+    // One that only offers it is asked by the address then.
+    let offers = World::at(Provider { push_endpoint: Some(format!("{ISSUER}/par")), ..provider() });
+    offers.script.answers(400, &json!({ "error": "invalid_request" }));
+    let (address, ..) = begin(&offers.handle(), LoginOptions::default()).visit().await;
+    assert!(address.contains("code_challenge="), "{address}");
+}
+
+#[tokio::test]
 async fn n29_a_pushed_request_that_expires_is_pushed_anew_and_either_may_be_answered() {
     let push_endpoint = Some(format!("{ISSUER}/par"));
     let mut world = World::at(Provider { push_endpoint, push_required: true, ..provider() });
