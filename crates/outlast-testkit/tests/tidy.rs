@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("outlast-cli", &["outlast", "outlast-daemon", "outlast-sandbox"]),
     ("outlast-core", &[]),
     ("outlast-daemon", &["outlast"]),
+    ("outlast-model", &["outlast-core"]),
     ("outlast-oauth", &["outlast-core"]),
     ("outlast-sandbox", &["outlast-core"]),
     ("outlast-store", &["outlast-core"]),
@@ -30,7 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What tests of any crate may use besides.
-const TEST_ONLY: &[&str] = &["outlast-sandbox", "outlast-testkit"];
+const TEST_ONLY: &[&str] = &["outlast-model", "outlast-sandbox", "outlast-testkit"];
 
 /// What the sources of a crate must not name, and the files that may all the same.
 const FORBIDDEN: &[(&str, &[&str], &[&str])] = &[
