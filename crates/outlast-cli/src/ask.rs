@@ -1,5 +1,6 @@
 //! Gets one access token from the library, for commands that end right after.
 
+use crate::env;
 use crate::exit::Fault;
 use crate::local_sidecar::let_renewals_end;
 use crate::process::Stop;
@@ -15,9 +16,14 @@ pub(crate) struct Wanted {
     pub(crate) renew: bool,
 }
 
-/// The present moment.
+/// The present moment, by the clock that every process on this state folder goes by.
 pub(crate) fn now() -> Timestamp {
-    SystemClock::new().now()
+    clock().now()
+}
+
+/// That clock.
+pub(crate) fn clock() -> SystemClock {
+    env::places().map_or_else(|_| SystemClock::new(), |places| SystemClock::of(&places.home))
 }
 
 /// The token that is wanted.

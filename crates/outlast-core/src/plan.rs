@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::freshness::{Freshness, Lead, demand, doubt_delay, freshness};
 use crate::grant::{Cause, Grant, Standing};
+use crate::settle::RETRY_AFTER_MAX;
 use crate::strategy::{Renewal, Strategy};
 use crate::token::{Generation, TokenSet, TokenType};
 use std::time::Duration;
@@ -102,7 +103,9 @@ fn left(tokens: &TokenSet, now: Timestamp) -> Duration {
 /// Whether a renewal may be begun now; if not, the plan that says what stands in the way.
 fn permit(grant: &Grant, strategy: &Strategy, ask: Ask, now: Timestamp) -> Result<(), Plan<'static>> {
     renewable(grant, strategy)?;
-    let wait = |until| if until > now { Err(Plan::Wait { until }) } else { Ok(()) };
+    // F19: a moment further off than any pause lasts was written by another clock than ours.
+    let passed = |until: Timestamp| until <= now || now.until(until) > RETRY_AFTER_MAX;
+    let wait = |until| if passed(until) { Ok(()) } else { Err(Plan::Wait { until }) };
     match grant.standing {
         Standing::CoolingDown { until } => wait(until)?,
         Standing::Live => {}

@@ -243,6 +243,28 @@ fn a_pause_that_has_passed_is_no_obstacle() {
 }
 
 #[test]
+fn f19_a_pause_that_another_clock_wrote_down_holds_nobody_up_for_years() {
+    // The machine came up without knowing the time: all that was written before lies far ahead.
+    let far_ahead = at(120_000).plus(seconds(50 * 365 * 86_400));
+    for standing_then in
+        [Standing::CoolingDown { until: far_ahead }, Standing::Renewing { since: far_ahead, attempt: 1 }]
+    {
+        assert_eq!(planned(&standing(standing_then), &ROTATING, Ask::default(), 120_000), "renew", "{standing_then:?}");
+    }
+    let longest = standing(Standing::CoolingDown { until: at(120_000).plus(RETRY_AFTER_MAX) });
+    assert_eq!(planned(&longest, &ROTATING, Ask::default(), 120_000), "wait", "no server is cut short");
+}
+
+#[test]
+fn f19_a_token_from_ahead_of_the_clock_is_tried_and_not_renewed_on_suspicion() {
+    let mut grant = live();
+    let tokens = grant.tokens.as_mut().unwrap();
+    (tokens.issued_at, tokens.expires_at) = (at(0).plus(seconds(1 << 30)), Some(at(0).plus(seconds((1 << 30) + 100))));
+    assert_eq!(planned(&grant, &ROTATING, Ask::default(), 120_000), "serve");
+    assert_eq!(planned(&grant, &ROTATING, refused_by_resource(true), 120_000), "renew", "until it is refused");
+}
+
+#[test]
 fn the_caller_is_told_the_cause_that_was_recorded() {
     for cause in [Cause::Dead, Cause::LostRotation, Cause::NeverGranted, Cause::NotRenewable, Cause::StepUp] {
         let parked = standing(Standing::Parked { cause, since: at(0) });

@@ -7,7 +7,7 @@ use crate::server::{Answerer, serve};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use outlast::middleware::Policy;
-use outlast::{Code, GrantId, Keeper, Refresher, Secret, SystemClock};
+use outlast::{Code, GrantId, Keeper, Refresher, Secret};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -142,12 +142,12 @@ impl Sidecar {
         if !capabilities.add(options.capability.clone(), None) {
             return Err(SidecarError::NoRandomNumbers);
         }
-        let (metrics, clock) = (Arc::new(Metrics::default()), Arc::new(SystemClock::new()));
+        let (metrics, clock) = (Arc::new(Metrics::default()), Arc::clone(keeper.clock()));
         let proxy = Proxy::new(Parts {
             keeper: keeper.clone(),
             capabilities: Arc::clone(&capabilities),
             metrics: Arc::clone(&metrics),
-            clock: Arc::clone(&clock) as _,
+            clock: Arc::clone(&clock),
             policy: Policy { hold: options.hold, ..Policy::default() },
             port: proxy_address.port(),
         });

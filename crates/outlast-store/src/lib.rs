@@ -4,12 +4,14 @@
 //! holder at a time to change one; [`MemoryStore`] does the same without a disk, for tests. What
 //! lies on disk is described byte by byte in `docs/formats.md`.
 
+mod boot;
 mod failure;
 mod home;
 pub mod key;
 mod lease;
 mod memory;
 mod migrate;
+mod note;
 mod outage;
 mod queue;
 mod reader;
@@ -18,6 +20,7 @@ mod seal;
 mod sqlite;
 mod writer;
 
+pub use boot::boot_began;
 pub use key::KeySource;
 pub use memory::MemoryStore;
 pub use sqlite::{SqliteStore, read_grant};

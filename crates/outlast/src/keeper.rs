@@ -184,7 +184,8 @@ impl Keeper {
         &self.0.servers
     }
 
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+    /// The clock that all of its deadlines go by.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.parts.clock
     }
 

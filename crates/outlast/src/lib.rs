@@ -74,5 +74,5 @@ pub use presentation::Presentation;
 pub use published::{AccessToken, FreshToken};
 pub use refresher::Refresher;
 pub use settings::{GrantSettings, LoginSettings, Server};
-pub use system_clock::SystemClock;
+pub use system_clock::{SystemClock, time_asleep};
 pub use token_error::TokenError;

@@ -172,15 +172,15 @@ impl Settings {
         let supporting = self.supporting.iter().map(|settings| settings.id.clone()).collect();
         let grants = rows(self.grants.into_iter().chain(self.supporting).collect())?;
         check_exchanges(&grants)?;
-        let store = match (self.store, self.home) {
+        let store = match (self.store, &self.home) {
             (Some(store), _) => store,
-            (None, Some(home)) => Arc::new(SqliteStore::open(&home, self.key)?) as Arc<dyn TokenStore>,
+            (None, Some(home)) => Arc::new(SqliteStore::open(home, self.key)?) as Arc<dyn TokenStore>,
             (None, None) => Arc::new(MemoryStore::new()),
         };
         let (clock, coarse) = match self.clock {
             Some(clock) => (clock, CoarseTime::never()),
             None => {
-                let clock = Arc::new(SystemClock::new());
+                let clock = Arc::new(self.home.as_deref().map_or_else(SystemClock::new, SystemClock::of));
                 (Arc::clone(&clock) as Arc<dyn Clock>, CoarseTime::follow(clock))
             }
         };

@@ -1,7 +1,9 @@
 //! The only file that asks the operating system for the time.
 
 use outlast_core::{BoxFuture, Clock, Timestamp};
+use outlast_store::boot_began;
 use rustix::time::{ClockId, clock_gettime};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,21 +14,39 @@ const COARSE_TICK: Duration = Duration::from_millis(50);
 /// stand still while the machine sleeps.
 const NAP_MAX: Duration = Duration::from_secs(1);
 
-/// The system's time: wall clock at the start of the process, carried on by the boot clock, which
-/// counts suspend and is not moved when somebody sets the wall clock (D11).
+/// Names this boot of the machine.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// A wall clock that says less was not set yet: this was written later (2026-01-01).
+const WALL_AT_LEAST: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+/// The system's time: when the machine was booted by the wall clock, carried on by the boot clock,
+/// which counts suspend and is not moved when somebody sets the wall clock (D11).
 #[derive(Debug)]
 pub struct SystemClock {
-    boot_at_start: Duration,
-    wall_at_start: Timestamp,
+    began: Timestamp,
 }
 
 impl SystemClock {
-    /// Anchors the boot clock at the wall clock.
+    /// Anchored at the wall clock as it is now.
     pub fn new() -> Self {
-        let wall = clock_gettime(ClockId::Realtime);
-        let millis =
-            u64::try_from(wall.tv_sec).unwrap_or(0) * 1000 + u64::try_from(wall.tv_nsec).unwrap_or(0) / 1_000_000;
-        Self { boot_at_start: boot(), wall_at_start: Timestamp::from_millis(millis) }
+        Self { began: wall().minus(boot()) }
+    }
+
+    /// Anchored where the first process of this boot that used the state folder `home` found the
+    /// wall clock: all processes agree on the time, whatever was done to the wall clock since. Where
+    /// that cannot be had, the same as [`SystemClock::new`].
+    pub fn of(home: &Path) -> Self {
+        let Self { began } = Self::new();
+        let plausible = |began: Timestamp| began.plus(boot()) >= WALL_AT_LEAST;
+        let agreed =
+            std::fs::read_to_string(BOOT_ID).ok().and_then(|id| boot_began(home, id.trim(), began, plausible).ok());
+        Self { began: agreed.unwrap_or(began) }
+    }
+
+    /// How far the wall clock is from this one, and whether it is ahead.
+    pub fn wall_is_off_by(&self) -> (Duration, bool) {
+        let (wall, now) = (wall(), self.now());
+        (wall.since(now).max(now.since(wall)), wall > now)
     }
 }
 
@@ -38,7 +58,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        self.wall_at_start.plus(boot().saturating_sub(self.boot_at_start))
+        self.began.plus(boot())
     }
 
     fn sleep(&self, at_most: Duration) -> BoxFuture<'_, ()> {
@@ -53,6 +73,19 @@ impl Clock for SystemClock {
             }
         })
     }
+}
+
+fn wall() -> Timestamp {
+    let time = clock_gettime(ClockId::Realtime);
+    let millis = u64::try_from(time.tv_sec).unwrap_or(0) * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000;
+    Timestamp::from_millis(millis)
+}
+
+/// For how long the machine was suspended since it was booted.
+pub fn time_asleep() -> Duration {
+    let awake = clock_gettime(ClockId::Monotonic);
+    let awake = Duration::new(u64::try_from(awake.tv_sec).unwrap_or(0), u32::try_from(awake.tv_nsec).unwrap_or(0));
+    boot().saturating_sub(awake)
 }
 
 fn boot() -> Duration {

@@ -1,7 +1,7 @@
 //! `outlast doctor`: names each fault and its mend.
 
 use super::Done;
-use crate::ask::now;
+use crate::ask::{clock, now};
 use crate::context::Context;
 use crate::env::{self, Places};
 use crate::exit::{Fault, exit_code};
@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
 }
 
 fn examine(offline: bool) -> Result<Vec<Finding>, Fault> {
-    let mut findings = vec![Finding { what: "clock".to_owned(), outcome: clock() }];
+    let mut findings = vec![Finding { what: "clock".to_owned(), outcome: clock_works() }];
     let places = env::places()?;
     let context = match Config::load(&places.config) {
         Err(error) => {
@@ -96,14 +96,22 @@ fn examine(offline: bool) -> Result<Vec<Finding>, Fault> {
     Ok(findings)
 }
 
-fn clock() -> Result<String, Fault> {
+fn clock_works() -> Result<String, Fault> {
     let now = now();
     if now < CLOCK_AT_LEAST {
         let text = format!("the clock says {}, which has passed", words::rfc3339(now));
         return Err(Fault::new(Code::ConfigurationInvalid, text)
             .mend("set the clock, for example with: timedatectl set-ntp true"));
     }
-    Ok(words::rfc3339(now))
+    let (off, ahead) = clock().wall_is_off_by();
+    if off <= CLOCK_SLACK {
+        return Ok(words::rfc3339(now));
+    }
+    let (by, way) = (words::duration(off), if ahead { "forward" } else { "back" });
+    Ok(format!(
+        "{}; the wall clock was set {way} by {by} since this boot's first use, and moves no deadline",
+        words::rfc3339(now)
+    ))
 }
 
 fn key(context: &Context) -> Result<String, Fault> {

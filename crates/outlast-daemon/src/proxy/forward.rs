@@ -2,6 +2,7 @@
 
 use super::answer::Failure;
 use super::strip;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::{Either, Empty};
@@ -10,8 +11,8 @@ use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use outlast::Code;
 use outlast::middleware::ReplayBody;
+use outlast::{Code, time_asleep};
 use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
 use std::fmt;
@@ -27,12 +28,25 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 const IDLE_TIME_MAX: Duration = Duration::from_secs(50);
 /// Connections that nobody uses, kept for each grant.
 const IDLE_CONNECTIONS_MAX: usize = 64;
+/// How long the machine has to have slept for its connections to be given up: less is the grain of
+/// two clocks that are read one after the other.
+const SLEEP_MIN: Duration = Duration::from_secs(2);
 /// TLS sessions remembered for each grant.
 const SESSIONS_MAX: usize = 16;
 
 /// The connections of one grant to its one origin. No two grants share one, for some servers bind
 /// who asks to the connection (D8, F69).
-pub(crate) struct Upstream(Client<HttpsConnector<HttpConnector>, Sent>);
+pub(crate) struct Upstream {
+    tls: ClientConfig,
+    pool: ArcSwap<Pool>,
+}
+
+/// Connections that were made since the machine last woke up.
+struct Pool {
+    client: Client<HttpsConnector<HttpConnector>, Sent>,
+    /// For how long the machine had been asleep by then.
+    asleep: Duration,
+}
 
 /// What is sent: a request's own body, or on a second way that of a request that has none.
 type Sent = Either<ReplayBody<Incoming>, Empty<Bytes>>;
@@ -94,22 +108,20 @@ impl Upstream {
     /// A pool of its own, sharing nothing with another grant's but the trust in `tls`.
     pub(crate) fn new(mut tls: ClientConfig) -> Self {
         tls.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIME_MAX));
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIME_MAX)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            // A request of which no byte was written, because its idle connection had just been closed, goes out on
-            // another one. What was begun is never sent again behind our back.
-            .retry_canceled_requests(true)
-            .build(connector);
-        Self(client)
+        let pool = Pool { client: client(tls.clone()), asleep: time_asleep() };
+        Self { tls, pool: ArcSwap::from_pointee(pool) }
+    }
+
+    /// The connections at hand. After a sleep those from before are dead, though nothing on this side
+    /// says so: a request on one would wait for minutes (F17).
+    fn client(&self, asleep: Duration) -> Client<HttpsConnector<HttpConnector>, Sent> {
+        let pool = self.pool.load();
+        if asleep.saturating_sub(pool.asleep) < SLEEP_MIN {
+            return pool.client.clone();
+        }
+        let fresh = client(self.tls.clone());
+        self.pool.store(Arc::new(Pool { client: fresh.clone(), asleep }));
+        fresh
     }
 
     /// Sends one request. Redirects are answers like any other and are not followed (F60).
@@ -138,9 +150,28 @@ impl Upstream {
     }
 
     async fn attempt(&self, request: Request<Sent>) -> Result<Response<Incoming>, SendError> {
-        let answered = tokio::time::timeout(HEAD_TIME_MAX, self.0.request(request)).await;
+        let client = self.client(time_asleep());
+        let answered = tokio::time::timeout(HEAD_TIME_MAX, client.request(request)).await;
         answered.map_err(|_| SendError::Timeout)?.map_err(SendError::Client)
     }
+}
+
+fn client(tls: ClientConfig) -> Client<HttpsConnector<HttpConnector>, Sent> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIME_MAX));
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(tcp);
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIME_MAX)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+        // A request of which no byte was written, because its idle connection had just been closed, goes out on
+        // another one. What was begun is never sent again behind our back.
+        .retry_canceled_requests(true)
+        .build(connector)
 }
 
 fn copy_without_body<B>(request: &Request<B>) -> Request<Sent> {
@@ -161,4 +192,24 @@ fn broke_off(error: &Error) -> bool {
         });
         cause.is_incomplete_message() || cause.is_canceled() || cause.is_closed() || reset
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn f17_connections_from_before_a_sleep_are_given_up_once() {
+        let upstream = Upstream::new(tls(false).unwrap());
+        let at = |asleep: Duration| {
+            upstream.client(asleep);
+            upstream.pool.load_full()
+        };
+        let awake = upstream.pool.load_full();
+        assert!(Arc::ptr_eq(&awake, &at(awake.asleep + Duration::from_secs(1))), "no sleep, no new connections");
+        let slept = awake.asleep + Duration::from_secs(3600);
+        let woken = at(slept);
+        assert!(!Arc::ptr_eq(&awake, &woken));
+        assert!(Arc::ptr_eq(&woken, &at(slept + Duration::from_secs(1))), "once");
+    }
 }
