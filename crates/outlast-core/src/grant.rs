@@ -383,8 +383,8 @@ impl Grant {
     pub fn granted(&self, terms: &Terms, tokens: TokenSet) -> Self {
         Self {
             generation: self.generation.next(),
+            wanted: self.wanted.signed_in(tokens.issued_at),
             tokens: Some(tokens),
-            wanted: self.wanted.signed_in(),
             subject: self.subject.clone(),
             subject_issuer: self.subject_issuer.clone(),
             subject_name: self.subject_name.clone(),

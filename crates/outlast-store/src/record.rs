@@ -2,17 +2,18 @@
 //! that a change of theirs cannot silently change what is on disk.
 
 mod client;
+mod wanted;
 
 use client::StoredRegistration;
 use outlast_core::breaker::Breaker;
-use outlast_core::grant::{Registration, Retiring, Wanted};
+use outlast_core::grant::{Registration, Retiring};
 use outlast_core::token::TokenType;
 use outlast_core::{
     Cause, Code, Generation, Grant, GrantId, Secret, Standing, StoreError, Timestamp, TokenSet, Trouble,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
-use std::time::Duration;
+use wanted::StoredWanted;
 use zeroize::Zeroizing;
 
 /// Largest record, in bytes before sealing: far above two tokens of the largest size the token
@@ -126,14 +127,6 @@ struct Stored {
 struct StoredRetiring {
     access: StoredSecret,
     retire_at: Millis,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct StoredWanted {
-    acr_values: Option<String>,
-    claims: Option<String>,
-    max_age_secs: Option<u64>,
-    scope: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -324,29 +317,6 @@ impl From<&Retiring> for StoredRetiring {
 impl From<StoredRetiring> for Retiring {
     fn from(stored: StoredRetiring) -> Self {
         Self { access: stored.access.0, retire_at: stored.retire_at.into() }
-    }
-}
-
-impl From<&Wanted> for StoredWanted {
-    fn from(wanted: &Wanted) -> Self {
-        let Wanted { scope, acr_values, max_age, claims } = wanted;
-        Self {
-            acr_values: acr_values.clone(),
-            claims: claims.clone(),
-            max_age_secs: max_age.map(|age| age.as_secs()),
-            scope: scope.clone(),
-        }
-    }
-}
-
-impl From<StoredWanted> for Wanted {
-    fn from(stored: StoredWanted) -> Self {
-        Self {
-            scope: stored.scope,
-            acr_values: stored.acr_values,
-            max_age: stored.max_age_secs.map(Duration::from_secs),
-            claims: stored.claims,
-        }
     }
 }
 

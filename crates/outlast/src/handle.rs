@@ -164,22 +164,24 @@ impl GrantHandle {
 
     /// Writes down what the next login has to bring, behind the caller: its answer does not wait for
     /// the disk. What is known already is not written again, so that a resource that goes on asking
-    /// costs nothing.
-    pub(crate) fn want(&self, add: impl Fn(&Wanted) -> Wanted + Send + Sync + 'static) {
-        let Some(known) = self.entry.published.load_full() else { return };
-        if add(&known.grant.wanted) == known.grant.wanted {
-            return;
+    /// costs nothing. Tells whether a login is worth trying: `add` says nothing where it is not (N46).
+    pub(crate) fn want(&self, add: impl Fn(&Wanted) -> Option<Wanted> + Send + Sync + 'static) -> bool {
+        let Some(known) = self.entry.published.load_full() else { return true };
+        let Some(wanted) = add(&known.grant.wanted) else { return false };
+        if wanted == known.grant.wanted {
+            return true;
         }
         let handle = self.clone();
         tokio::spawn(async move {
             let change = |held: &Grant| {
-                let wanted = add(&held.wanted);
-                (wanted != held.wanted).then(|| Grant { wanted, ..held.clone() })
+                let wanted = add(&held.wanted).filter(|wanted| *wanted != held.wanted)?;
+                Some(Grant { wanted, ..held.clone() })
             };
             if let Err(error) = handle.keeper.change(&handle.entry, change).await {
                 tracing::warn!(grant = %handle.id(), code = %error.code(), "what the next login has to bring is not kept");
             }
         });
+        true
     }
 
     /// The record as it is on disk now.

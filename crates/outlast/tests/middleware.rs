@@ -320,6 +320,27 @@ async fn n47_n46_challenged_scopes_are_passed_on_and_remembered_as_their_union_w
 }
 
 #[tokio::test(start_paused = true)]
+async fn n46_after_three_sign_ins_that_did_not_help_the_refusal_is_the_resources_last_word() {
+    for (status, code, challenge) in [
+        (403, "insufficient-scope", r#"Bearer error="insufficient_scope", scope="files:write""#),
+        (401, "step-up-required", r#"Bearer error="insufficient_user_authentication", acr_values="mfa""#),
+    ] {
+        let world = world().await;
+        for _ in 0..3 {
+            assert_eq!(challenged(&world, status, challenge).await, (status, Some(code.to_owned())));
+            // The note is made behind the caller.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let tokens = world.handle.record().await.unwrap().tokens.unwrap();
+            world.handle.import(tokens).await.unwrap();
+        }
+        assert_eq!(challenged(&world, status, challenge).await, (status, None), "{code}");
+        let other = challenge.replace("files:write", "mail:send").replace("mfa", "hardware");
+        assert_eq!(challenged(&world, status, &other).await, (status, Some(code.to_owned())), "another is tried");
+        assert_eq!(world.server.seen().requests, 0, "and nothing was renewed for it");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn n34_a_demand_for_another_sign_in_is_passed_on_and_carried_to_the_login() {
     let world = world().await;
     let challenge = r#"Bearer error="insufficient_user_authentication", acr_values="mfa", max_age="300""#;

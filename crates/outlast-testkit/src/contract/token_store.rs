@@ -3,6 +3,7 @@
 use outlast_core::breaker::Breaker;
 use outlast_core::grant::{ClientAuth, Registration, Retiring, Wanted};
 use outlast_core::token::TokenType;
+use outlast_core::wanted::Demand;
 use outlast_core::wire::SigningKey;
 use outlast_core::{
     Cause, Code, Fence, Generation, Grant, GrantId, Lease, Secret, Standing, StoreError, Timestamp, TokenSet,
@@ -120,6 +121,10 @@ pub fn all_kinds() -> Vec<Grant> {
             acr_values: Some("urn:mfa".to_owned()),
             max_age: Some(Duration::from_secs(300)),
             claims: Some("{\"id_token\":{}}".to_owned()),
+            demands: vec![
+                Demand { mark: u64::MAX, tries: 3, tried_at: Some(at) },
+                Demand { mark: 0, tries: 0, tried_at: None },
+            ],
         },
         failures: 255,
         in_doubt: true,

@@ -360,18 +360,21 @@ fn worth_a_look<R: Body<Data = Bytes>>(response: &Answered<R>, quirks: &Quirks) 
 }
 
 /// Remembers what only a person can give, until the next login (N34, N47, F42): no renewal brings more
-/// scope or a newer sign-in, and the grant is good for everything else. The code that tells of it.
+/// scope or a newer sign-in, and the grant is good for everything else. The code that tells of it; none
+/// where the same was asked for after sign-ins that were to bring it: then the refusal is the resource's
+/// last word (N46).
 fn remember(handle: &GrantHandle, verdict: &Verdict) -> Option<Code> {
+    let now = handle.keeper().clock().now();
     match verdict {
         Verdict::InsufficientScope { scopes } => {
             let scopes = scopes.clone();
-            handle.want(move |wanted| wanted.with_scope(&scopes));
-            Some(Code::InsufficientScope)
+            let is_open = handle.want(move |wanted| wanted.challenged_for_scope(&scopes, now));
+            is_open.then_some(Code::InsufficientScope)
         }
         Verdict::StepUpRequired(step_up) => {
             let step_up = step_up.clone();
-            handle.want(move |wanted| wanted.with_step_up(&step_up));
-            Some(Code::StepUpRequired)
+            let is_open = handle.want(move |wanted| wanted.challenged_for_sign_in(&step_up, now));
+            is_open.then_some(Code::StepUpRequired)
         }
         // The token is good, and what the request lacked is known by now.
         Verdict::DpopNonceRequired { .. } => Some(Code::NotReplayed),
