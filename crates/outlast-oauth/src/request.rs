@@ -54,9 +54,12 @@ pub(crate) fn refresh(renewing: &Renewing<'_>) -> Result<Redemption, Unrenewable
 
 /// Whether the configured scope is that of the grant. If not, none is sent, which means what was
 /// granted (RFC 6749 6): more would be refused (N06), and less would take away again what a later
-/// sign-in brought.
+/// sign-in brought. To the word: a server that gave out a refresh token and left `offline_access` out
+/// of what it granted refuses to be asked for it here.
 fn asks_for_what_was_granted(grant: &Grant, terms: &Terms) -> bool {
-    grant.scope_not_granted(terms).is_empty() && grant.wanted.scope.is_empty()
+    let granted = grant.tokens.as_ref().and_then(|tokens| tokens.scope.as_ref());
+    let is_granted = |word: &str| granted.is_none_or(|granted| granted.iter().any(|one| one == word));
+    terms.scope_words().all(is_granted) && grant.wanted.scope.is_empty()
 }
 
 /// The form as it is sent (`application/x-www-form-urlencoded`).

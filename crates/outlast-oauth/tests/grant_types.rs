@@ -174,7 +174,9 @@ fn n06_a_refresh_asks_for_no_more_than_was_granted_and_takes_nothing_away() {
     };
     assert_eq!(sent(&held).as_deref(), Some("api offline_access"), "unsaid: as was asked (RFC 6749 5.1)");
     held.tokens.as_mut().unwrap().scope = Some(vec!["api".to_owned()]);
-    assert_eq!(sent(&held).as_deref(), Some("api offline_access"), "what servers do not echo is not missed");
+    assert_eq!(sent(&held), None, "some servers refuse to be asked for what they did not name, offline_access too");
+    held.tokens.as_mut().unwrap().scope = Some(vec!["offline_access".to_owned(), "api".to_owned()]);
+    assert_eq!(sent(&held).as_deref(), Some("api offline_access"), "as it was granted");
     held.tokens.as_mut().unwrap().scope = Some(vec!["other".to_owned()]);
     assert_eq!(sent(&held), None, "less was granted");
     held.tokens.as_mut().unwrap().scope = Some(vec!["api".to_owned(), "more".to_owned()]);

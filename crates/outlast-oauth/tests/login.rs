@@ -114,6 +114,7 @@ fn f42_what_was_challenged_for_goes_with_the_login() {
         acr_values: Some("gold silver".to_owned()),
         max_age: Some(Duration::from_secs(0)),
         claims: Some(r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#.to_owned()),
+        ..Wanted::default()
     };
     let asked = query(&begin(&terms(), &provider(), &wanted).unwrap().address());
     assert_eq!(asked["scope"], "api:read api:write api:admin", "each scope once");
