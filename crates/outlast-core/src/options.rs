@@ -2,6 +2,7 @@
 //! states its options in its own file, so that a new one needs no change of the configuration.
 
 use crate::grant::GrantId;
+use crate::key_request::KeyRequest;
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,6 +37,8 @@ impl GrantOption {
 pub enum OptionKind {
     /// Program and arguments, as a list; never given to a shell.
     Command,
+    /// The same, or a request of HTTP that authenticates by the grant's own key.
+    CommandOrRequest,
     /// A duration such as `30d`.
     Duration,
     /// The name of another grant.
@@ -61,6 +64,8 @@ pub enum OptionValue {
     Grant(GrantId),
     /// A list of words.
     List(Vec<String>),
+    /// A request of HTTP.
+    Request(KeyRequest),
     /// A secret, fetched.
     Secret(Secret),
     /// Names and words.
@@ -118,6 +123,14 @@ impl Options {
         }
     }
 
+    /// The request of that name.
+    pub fn request(&self, name: &str) -> Option<&KeyRequest> {
+        match self.0.get(name)? {
+            OptionValue::Request(request) => Some(request),
+            _ => None,
+        }
+    }
+
     /// The secret of that name.
     pub fn secret(&self, name: &str) -> Option<&Secret> {
         match self.0.get(name)? {
@@ -152,6 +165,7 @@ impl Options {
                 OptionValue::Command(words) | OptionValue::List(words) => text.push_str(&words.join("\u{2}")),
                 OptionValue::Duration(duration) => text.push_str(&duration.as_millis().to_string()),
                 OptionValue::Grant(grant) => text.push_str(grant.as_str()),
+                OptionValue::Request(request) => text.push_str(&request.spelled()),
                 OptionValue::Secret(secret) => text.push_str(secret.expose()),
                 OptionValue::Table(table) => {
                     table.iter().for_each(|(name, word)| text.extend([name, "\u{2}", word, "\u{3}"]));

@@ -71,7 +71,9 @@ pub fn answered(outcome: &Outcome) -> Option<bool> {
         Outcome::InDoubt { .. } => Some(false),
         Outcome::Refused(verdict, _) => Some(is_work(verdict)),
         Outcome::Unsent(Fault::Connect | Fault::Timeout | Fault::Tls | Fault::Broken | Fault::TooLarge) => Some(false),
+        // A key service is nobody's authorization server.
         Outcome::CommandFailed { .. }
+        | Outcome::RotationInDoubt { .. }
         | Outcome::Unsent(Fault::Insecure | Fault::LeaseLost | Fault::OutOfReach | Fault::Unsigned) => None,
     }
 }

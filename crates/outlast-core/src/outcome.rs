@@ -3,6 +3,7 @@
 use crate::classify::{EndpointKind, Evidence, Quirks, Verdict, classify};
 use crate::error::Code;
 use crate::wire::{Answer, Fault, Reply, TokenResponse};
+use std::time::Duration;
 
 /// What a token request came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,13 @@ pub enum Outcome {
     Refused(Verdict, Evidence),
     /// A new token set.
     Renewed(TokenResponse),
+    /// A key may have been made that nobody knows.
+    RotationInDoubt {
+        /// In words without secrets.
+        detail: String,
+        /// How long no other is made.
+        pause: Duration,
+    },
     /// Nothing reached the server's token logic: nothing is spent.
     Unsent(Fault),
 }

@@ -20,6 +20,14 @@ pub fn is_due(intent: &Grant, every: Duration) -> bool {
     }
 }
 
+/// Whether the attempt before the one that this grant notes was interrupted. A doubt that is older has had its pause.
+pub fn was_interrupted(intent: &Grant) -> bool {
+    match intent.standing {
+        Standing::Renewing { attempt, .. } => intent.in_doubt && attempt > 1,
+        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } | Standing::Revoking { .. } => false,
+    }
+}
+
 /// `next`, with the secret that replaced the one of `before` kept until `overlap` has passed; nothing
 /// is kept where nothing retires it.
 #[must_use]
@@ -102,5 +110,35 @@ mod tests {
             assert!(due_retirement(grant, now.plus(ROTATION_PAUSE)).is_some());
         }
         assert_eq!(settle_retirement(&noted, Ok(()), now).retiring, None);
+    }
+    #[test]
+    fn only_an_attempt_that_was_cut_off_just_before_is_an_interruption() {
+        let intent = |in_doubt, attempt| Grant {
+            in_doubt,
+            standing: Standing::Renewing { since: Timestamp::from_secs(9), attempt },
+            ..held("a")
+        };
+        assert!(was_interrupted(&intent(true, 2)));
+        assert!(!was_interrupted(&intent(true, 1)), "an older doubt has had its pause");
+        assert!(!was_interrupted(&intent(false, 1)));
+    }
+
+    #[test]
+    fn a_rotation_in_doubt_keeps_the_key_and_makes_no_other_for_a_period() {
+        let strategy = crate::strategy::Strategy {
+            grant_type: "api_key",
+            rfc: "none",
+            renewal: crate::strategy::Renewal::Remint,
+            rotation: crate::strategy::Rotation::None,
+            recovery: crate::strategy::Recovery::Operator,
+        };
+        let now = Timestamp::from_secs(10);
+        for (period, pause) in [(HOUR, HOUR), (Duration::from_secs(1), ROTATION_PAUSE)] {
+            let outcome = crate::Outcome::RotationInDoubt { detail: "lost".to_owned(), pause: period };
+            let next = crate::settle(&held("a"), &strategy, outcome, now);
+            assert_eq!(next.standing, Standing::CoolingDown { until: now.plus(pause) });
+            assert_eq!((next.in_doubt, next.tokens), (true, held("a").tokens));
+            assert_eq!(next.trouble.unwrap().code, Code::RotationFailed);
+        }
     }
 }

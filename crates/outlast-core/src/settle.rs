@@ -67,6 +67,10 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
             None => renewed(grant, response, now),
             Some(why) => discarded(grant, strategy, Code::ServerMisbehaved, why.to_owned(), now),
         },
+        Outcome::RotationInDoubt { detail, pause: wait } => {
+            let next = pause(grant, wait.max(ROTATION_PAUSE), Code::RotationFailed, detail, now);
+            Grant { in_doubt: true, ..next }
+        }
         Outcome::Unsent(Fault::Unsigned) => {
             pause(grant, MISCONFIGURED_PAUSE, Code::ClientMisconfigured, describe(Fault::Unsigned).to_owned(), now)
         }

@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::grant::{Grant, Terms};
+use crate::key_request::KeyRequest;
 use crate::options::GrantOption;
 use crate::secret::Secret;
 use crate::token_response::read_token_response;
@@ -59,6 +60,13 @@ pub struct Strategy {
 /// How a renewal is carried out.
 #[derive(Clone, Debug)]
 pub enum Redemption {
+    /// By a request that is authenticated by the key it is about, and brings another or puts it out of use.
+    Ask {
+        /// The request.
+        request: KeyRequest,
+        /// The key.
+        key: Secret,
+    },
     /// By a request to the token endpoint.
     Post(TokenRequest),
     /// By nothing at all: the token is known.
@@ -98,6 +106,9 @@ pub enum Unrenewable {
     Misconfigured(&'static str),
     /// Another key may not be made now.
     RotationBlocked(&'static str),
+    /// The attempt before this one was interrupted: it may have made a key that nobody knows. Another is made
+    /// after this time at the earliest.
+    RotationInDoubt(Duration),
 }
 
 /// A method of getting tokens. Writes requests and never sends them, so that it can be tested

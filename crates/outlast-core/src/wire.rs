@@ -4,7 +4,7 @@ use crate::BoxFuture;
 use crate::secret::Secret;
 use crate::store::Lease;
 use crate::token::TokenType;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::time::Duration;
 
 /// An authorization server: where its endpoints are and how its replies are read. An absent
@@ -104,6 +104,10 @@ pub struct TokenRequest {
     pub further: Vec<(String, Secret)>,
     /// Further header fields; none of them is secret.
     pub fields: Vec<(&'static str, String)>,
+    /// How it is sent, if that does not follow from its content.
+    pub method: Option<Method>,
+    /// The field that carries a grant's own key, for a request that is authenticated by it.
+    pub carried: Option<(HeaderName, HeaderValue)>,
 }
 
 impl TokenRequest {
@@ -123,6 +127,8 @@ impl TokenRequest {
             certificate: None,
             further: Vec::new(),
             fields: Vec::new(),
+            method: None,
+            carried: None,
         }
     }
 

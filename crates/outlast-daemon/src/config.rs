@@ -10,6 +10,7 @@ mod document;
 mod error;
 mod grant;
 mod habit;
+mod key_request;
 mod login;
 mod nearest;
 mod option;

@@ -111,7 +111,7 @@ impl HttpTokenEndpoint {
         let proof = match (&request.proof_key, request.endpoint.parse::<Uri>()) {
             (Some(key), Ok(target)) => {
                 let nonce = self.nonces.latest(&target);
-                let method = method(&request.content);
+                let method = method(request);
                 let proof =
                     Proof { method: &method, target: &target, nonce: nonce.as_deref(), access_token: None, now };
                 Some(ProofKey::read(key)?.proof(&proof)?)
@@ -148,10 +148,11 @@ struct Signed {
     proof: Option<Secret>,
 }
 
-fn method(content: &Content) -> Method {
-    match content {
-        Content::Form(_) | Content::Json(_) => Method::POST,
-        Content::None => Method::GET,
+fn method(request: &TokenRequest) -> Method {
+    match (&request.method, &request.content) {
+        (Some(method), _) => method.clone(),
+        (None, Content::Form(_) | Content::Json(_)) => Method::POST,
+        (None, Content::None) => Method::GET,
     }
 }
 
@@ -188,13 +189,16 @@ fn post(url: Url, request: &TokenRequest, signed: &Signed, lease: &LeaseWatch) -
         Content::Json(text) => Some(("application/json", text.expose().to_owned())),
         Content::None => None,
     };
-    let mut post = Request::new(method(&request.content), url);
+    let mut post = Request::new(method(request), url);
     if let Some((kind, body)) = content {
         post.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         *post.body_mut() = Some(Body::wrap(GuardedBody::new(body.into(), lease.clone())));
     }
     for (name, value) in &request.fields {
         post.headers_mut().insert(*name, HeaderValue::from_str(value).ok()?);
+    }
+    if let Some((name, value)) = &request.carried {
+        post.headers_mut().insert(name.clone(), value.clone());
     }
     if let Some(proof) = &signed.proof {
         post.headers_mut().insert(PROOF, sensitive(proof)?);

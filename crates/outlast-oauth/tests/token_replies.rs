@@ -37,9 +37,11 @@ async fn assert_outcomes(table: Vec<(&str, Vec<u8>, Wanted)>) {
         let outcome = judge(&send(server.address("/token")).await, &Quirks::default(), &read_token_response);
         let found = match &outcome {
             Outcome::InDoubt { .. } => InDoubt,
-            Outcome::CommandFailed { .. } | Outcome::Discarded { .. } | Outcome::Refused(..) | Outcome::Unsent(_) => {
-                NotRenewed
-            }
+            Outcome::CommandFailed { .. }
+            | Outcome::RotationInDoubt { .. }
+            | Outcome::Discarded { .. }
+            | Outcome::Refused(..)
+            | Outcome::Unsent(_) => NotRenewed,
             Outcome::Renewed(_) => Renewed,
         };
         assert_eq!(found, wanted, "{case}: {outcome:?}");

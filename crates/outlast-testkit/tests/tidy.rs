@@ -67,6 +67,7 @@ const EXPOSING: &[(&str, &str)] = &[
     ("crates/outlast-oauth/src/endpoint.rs", "sets the client's Authorization field"),
     ("crates/outlast-oauth/src/exchange.rs", "makes connections with a certificate and its key"),
     ("crates/outlast-oauth/src/grant_type/service_account.rs", "reads a service account's file"),
+    ("crates/outlast-oauth/src/key_request.rs", "sets the key in the body of the request that is about it"),
     ("crates/outlast-oauth/src/login/authorization.rs", "writes state and nonce into an authorization request"),
     ("crates/outlast-oauth/src/login/random.rs", "makes the challenge of a verifier"),
     ("crates/outlast-oauth/src/request.rs", "writes the form"),

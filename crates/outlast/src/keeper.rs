@@ -360,6 +360,11 @@ impl Keeper {
             // Plan asks for no renewal that cannot be written; a row that says otherwise is ours to mend.
             Err(Unrenewable::NoRefreshToken) => redeem::unwritable("no renewal can be written for this grant"),
             Err(Unrenewable::Misconfigured(why)) => redeem::unwritable(why),
+            Err(Unrenewable::RotationInDoubt(pause)) => Outcome::RotationInDoubt {
+                detail: "a rotation was interrupted: a key may exist that nobody knows; look for it at the provider"
+                    .to_owned(),
+                pause,
+            },
             Err(Unrenewable::RotationBlocked(why)) => Outcome::CommandFailed { detail: why.to_owned() },
         }
     }

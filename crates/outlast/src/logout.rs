@@ -167,6 +167,11 @@ impl Keeper {
             return Ok(AtServer::AnotherTool);
         }
         if !entry.grant_type.has_server() {
+            self.retire_last(entry, lease, held).await.map_err(|why| Unfinished {
+                code: Code::RotationFailed,
+                detail: format!("the key before this one could not be retired: {why}"),
+                retry_after: None,
+            })?;
             return Ok(AtServer::NotOffered);
         }
         if held.authorization_server != entry.terms.authorization_server {

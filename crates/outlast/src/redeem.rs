@@ -3,6 +3,7 @@
 
 use crate::command;
 use crate::keeper::{Entry, Parts};
+use crate::key_request;
 use outlast_core::classify::{Evidence, Verdict};
 use outlast_core::outcome::judge;
 use outlast_core::strategy::Redemption;
@@ -26,6 +27,7 @@ pub(crate) async fn carry_out(
         return Outcome::Unsent(Fault::LeaseLost);
     }
     match redemption {
+        Redemption::Ask { request, key } => key_request::rotate(parts, entry, lease, &request, &key).await,
         Redemption::Post(request) => {
             // Said here in words: the endpoint has only a fault to say it with.
             if let Err(error) = assertion::check_request(&request) {

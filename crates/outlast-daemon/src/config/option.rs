@@ -3,6 +3,7 @@
 
 use super::ConfigError;
 use super::document::{Table, shown};
+use super::key_request;
 use super::secret_source::SecretSource;
 use outlast::{GrantId, GrantOption, GrantType, OptionKind, OptionValue, Options, Secret, grant_type};
 use std::collections::BTreeMap;
@@ -104,6 +105,10 @@ fn one(table: Table<'_>, option: &GrantOption) -> Result<Option<Told>, ConfigErr
             return Ok(source.map(|source| Told::Secret(source.value, source.span)));
         }
         OptionKind::Command => OptionValue::Command(command(table, option)?),
+        OptionKind::CommandOrRequest => match place.get_ref().as_table() {
+            Some(_) => OptionValue::Request(key_request::read(table, option.name)?),
+            None => OptionValue::Command(command(table, option)?),
+        },
         OptionKind::Duration => OptionValue::Duration(table.duration(option.name)?.unwrap_or_default()),
         OptionKind::Grant => OptionValue::Grant(grant(table, option)?),
         OptionKind::List => OptionValue::List(table.words(option.name)?),

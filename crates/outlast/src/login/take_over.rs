@@ -68,7 +68,9 @@ impl Keeper {
             Outcome::Refused(verdict, evidence) => return Ok(TakenOver::Refused(verdict, evidence)),
             Outcome::Discarded { code, detail } => return Ok(unanswered(code, detail)),
             Outcome::CommandFailed { detail } => return Ok(unanswered(Code::CommandFailed, detail)),
-            Outcome::InDoubt { detail } => return Ok(unanswered(Code::ServerMisbehaved, detail)),
+            Outcome::InDoubt { detail } | Outcome::RotationInDoubt { detail, .. } => {
+                return Ok(unanswered(Code::ServerMisbehaved, detail));
+            }
             Outcome::Unsent(fault @ (Fault::Insecure | Fault::OutOfReach)) => {
                 return Ok(unanswered(Code::InsecureAddress, describe(fault).to_owned()));
             }
