@@ -7,6 +7,7 @@ unless a family is told otherwise. Tokens are opaque. See README.md for the endp
 """
 
 import argparse
+import base64
 import json
 import secrets
 import socket
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 BODY_BYTES_MAX = 64 * 1024
 
@@ -22,8 +23,10 @@ BODY_BYTES_MAX = 64 * 1024
 class Family:
     """One permission: its refresh tokens in the order in which they were handed out."""
 
-    def __init__(self, name, life, grace):
+    def __init__(self, name, life, grace, latency, lenient):
         self.name, self.life, self.grace = name, life, grace
+        self.latency = latency  # seconds from the rotation to its answer
+        self.lenient = lenient  # a spent token is refused, and the family lives on
         self.spent_at = []  # for each refresh token, when it was first redeemed; None for the current one
         self.alive = True
         self.killed_by = None
@@ -43,7 +46,8 @@ class Family:
 
 
 class Judge:
-    def __init__(self, log):
+    def __init__(self, log, events=False):
+        self.events = events
         self.lock = threading.Lock()
         self.families = {}
         self.refresh = {}  # refresh token -> (family, rotation)
@@ -53,8 +57,15 @@ class Judge:
         self.log_file = open(log, "a", buffering=1, encoding="utf-8") if log else None
 
     def log(self, event, **more):
+        if not self.log_file and not self.events:
+            return
+        line = json.dumps({"at": time.time(), "monotonic": time.monotonic(), "event": event, **more}) + "\n"
         if self.log_file:
-            self.log_file.write(json.dumps({"at": time.time(), "event": event, **more}) + "\n")
+            self.log_file.write(line)
+        if self.events:
+            # One write, so that lines of several threads stay whole.
+            sys.stdout.write(line)
+            sys.stdout.flush()
 
     def mint(self, family):
         rotation = len(family.spent_at)
@@ -75,12 +86,14 @@ class Judge:
             name = wish.get("name") or f"family-{len(self.families) + 1}"
             if name in self.families:
                 return 409, {"error": "there is a family of that name"}
-            family = Family(name, wish.get("life", 3600), wish.get("grace", 0))
+            family = Family(
+                name, wish.get("life", 3600), wish.get("grace", 0), wish.get("latency", 0), wish.get("lenient", False)
+            )
             self.families[name] = family
             self.log("family", family=name)
             return 200, {"family": name, **self.mint(family)}
 
-    def redeem(self, token):
+    def redeem(self, token, client):
         """Status, body, and the family and rotation that the answer is about."""
         refused = (400, {"error": "invalid_grant"})
         with self.lock:
@@ -92,15 +105,19 @@ class Judge:
             family.counts["requests"] += 1
             if not family.alive:
                 family.counts["refusals"] += 1
-                self.log("refused", family=family.name, token=rotation)
+                self.log("refused", family=family.name, token=rotation, client=client)
                 return (*refused, family, None)
             spent_at = family.spent_at[rotation]
             if spent_at is not None:
                 if time.time() - spent_at >= family.grace:
                     family.counts["reuses"] += 1
+                    current = len(family.spent_at) - 1
+                    if family.lenient:
+                        self.log("reused", family=family.name, token=rotation, current=current, client=client)
+                        return (*refused, family, None)
                     family.alive = False
                     family.killed_by = rotation
-                    self.log("killed", family=family.name, token=rotation, current=len(family.spent_at) - 1)
+                    self.log("killed", family=family.name, token=rotation, current=current, client=client)
                     return (*refused, family, None)
                 # The answer to it may have been lost: what was given then counts as spent from here on.
                 family.counts["repeats"] += 1
@@ -109,7 +126,7 @@ class Judge:
                 family.spent_at[rotation] = time.time()
             answer = self.mint(family)
             family.counts["rotations"] += 1
-            self.log("rotated", family=family.name, to=len(family.spent_at) - 1)
+            self.log("rotated", family=family.name, to=len(family.spent_at) - 1, client=client)
             return 200, answer, family, len(family.spent_at) - 1
 
     def fault_for(self, family):
@@ -123,10 +140,11 @@ class Judge:
                     return fault
         return None
 
-    def answered(self, family, rotation):
+    def answered(self, family, rotation, client):
         if family is not None and rotation is not None:
             with self.lock:
                 family.answered = max(family.answered, rotation)
+                self.log("answered", family=family.name, to=rotation, client=client)
 
     def broke(self, family):
         if family is not None:
@@ -215,11 +233,21 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(200, {})
         return self.answer(404, {"error": "no such endpoint"})
 
+    def client(self, form):
+        """What the client calls itself: the part of its secret after the last colon, so that a test can tell
+        processes apart that are one client. Any secret is taken."""
+        basic = self.headers.get("authorization", "")
+        secret = form.get("client_secret", [""])[0]
+        if basic.startswith("Basic "):
+            secret = unquote_plus(base64.b64decode(basic[6:]).decode().partition(":")[2])
+        return secret.rpartition(":")[2]
+
     def token(self):
         form = parse_qs(self.content())
         if form.get("grant_type") != ["refresh_token"] or len(form.get("refresh_token", [])) != 1:
             return self.answer(400, {"error": "invalid_request"})
         judge, token = self.judge, form["refresh_token"][0]
+        client = self.client(form)
         fault = judge.fault_for(judge.refresh.get(token, (None, None))[0])
         kind = fault and fault["kind"]
         if kind == "unavailable":  # nothing is carried out
@@ -227,7 +255,11 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "drop-before":
             self.close_connection = True
             return self.connection.shutdown(socket.SHUT_RDWR)
-        status, body, family, rotation = judge.redeem(token)
+        if kind == "hold":  # carried out late
+            time.sleep(fault.get("seconds", 1))
+        status, body, family, rotation = judge.redeem(token, client)
+        if family and rotation is not None and family.latency:
+            time.sleep(family.latency)
         if kind == "delay":  # carried out, and told late
             time.sleep(fault.get("seconds", 1))
         content = json.dumps(body).encode()
@@ -240,7 +272,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.connection.shutdown(socket.SHUT_RDWR)
         try:
             self.connection.sendall(self.head(status, len(content)) + content)
-            judge.answered(family, rotation)
+            judge.answered(family, rotation, client)
         except OSError:
             self.close_connection = True
             judge.broke(family)
@@ -259,9 +291,10 @@ class Server(ThreadingHTTPServer):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes any that is free")
+    parser.add_argument("--events", action="store_true", help="print what happens, too; must be read")
     parser.add_argument("--log", help="write what happens to this file, a JSON object a line")
     arguments = parser.parse_args()
-    Handler.judge = Judge(arguments.log)
+    Handler.judge = Judge(arguments.log, arguments.events)
     server = Server(("127.0.0.1", arguments.port), Handler)
     port = server.server_address[1]
     print(json.dumps({"port": port, "origin": f"http://127.0.0.1:{port}"}), flush=True)

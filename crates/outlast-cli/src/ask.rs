@@ -7,6 +7,9 @@ use crate::process::Stop;
 use outlast::{AccessToken, Ask, By, Clock, Grant, GrantHandle, Rejected, SystemClock, Timestamp, TokenError};
 use std::time::Duration;
 
+/// Longest wait for a renewal that is due while the held token is good.
+const DUE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What a person wants of the token.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted {
@@ -33,19 +36,22 @@ pub(crate) fn clock() -> SystemClock {
 /// ends the process only between two attempts.
 pub(crate) async fn access_token(handle: &GrantHandle, wanted: Wanted) -> Result<AccessToken, Fault> {
     let mut stop = Stop::listen()?;
-    tokio::select! {
+    let answered = tokio::select! {
         answered = renewed(handle, wanted) => answered,
-        signal = stop.asked() => {
-            let_renewals_end(handle.keeper()).await;
-            Err(Fault::interrupted(signal))
-        }
-    }
+        signal = stop.asked() => Err(Fault::interrupted(signal)),
+    };
+    // Not only after a signal: a caller stops waiting before a slow renewal does.
+    let_renewals_end(handle.keeper()).await;
+    // What ended just now is newer than the answer.
+    answered.map(|token| handle.fresh().map_or(token, |fresh| fresh.to_owned()))
 }
 
 async fn renewed(handle: &GrantHandle, wanted: Wanted) -> Result<AccessToken, Fault> {
     let held = handle.record().await?;
     if handle.is_due(&held, now()) {
-        handle.renew_if_due().await;
+        let patience = patience_while_good(&held, now());
+        // Whoever has the lease may be stopped for minutes: that takes no good token away (F11).
+        drop(tokio::time::timeout(patience, handle.renew_if_due()).await);
     }
     let rejected = wanted.renew.then_some(Rejected { generation: held.generation, by: By::Person });
     let ask = Ask { min_ttl: wanted.min_ttl, rejected };
@@ -66,6 +72,17 @@ async fn patiently(handle: &GrantHandle, ask: Ask) -> Result<AccessToken, TokenE
     match handle.access_token(ask).await {
         Err(TokenError::TimedOut { .. }) => handle.access_token(ask).await,
         answered => answered,
+    }
+}
+
+/// For how long a renewal is waited for while the held token is good: half of what is left of it, at most
+/// [`DUE_PATIENCE`].
+fn patience_while_good(held: &Grant, now: Timestamp) -> Duration {
+    match held.tokens.as_ref().map(|tokens| tokens.expires_at) {
+        Some(Some(end)) if end > now => DUE_PATIENCE.min(now.until(end) / 2),
+        Some(None) => DUE_PATIENCE,
+        // Nothing is good: the ask that follows waits for the same renewal.
+        Some(Some(_)) | None => Duration::ZERO,
     }
 }
 

@@ -1,18 +1,17 @@
 //! The sidecar a child uses: one in this process, for as long as the child lives.
 
-use crate::ask;
 use crate::exit::Fault;
-use outlast::{Grant, Keeper, Secret, Standing, Timestamp};
+use outlast::{Keeper, Secret};
 use outlast_daemon::{Options, Sidecar, SidecarError, draw_capability};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// For how long a renewal that is under way is waited for at the end: longer than a token request
-/// may take, so that no refresh token is spent without its answer being kept.
-const RENEWAL_TIME_MAX: Duration = Duration::from_secs(22);
-/// How often it is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long a process may take to end once it is told to (F77).
+const END_TIME_MAX: Duration = Duration::from_secs(25);
+/// For how much of that requests under way may still cause renewals: one takes at most 20 s, and its
+/// answer has to be on disk before the process ends.
+const BEGIN_TIME_MAX: Duration = Duration::from_secs(4);
 
 /// A sidecar to be used, and the key to it. One that runs already is not borrowed: the child would
 /// outlive it, and its word would open nothing after a restart. Both share the grants all the same,
@@ -57,30 +56,38 @@ impl LocalSidecar {
         &self.capability
     }
 
-    /// Stops it, and lets a renewal that is under way come to its end.
+    /// Stops it, and lets what is under way come to its end.
     pub(crate) async fn stop(self) {
-        self.sidecar.shutdown().await;
-        let_renewals_end(&self.keeper).await;
+        end(self.sidecar, &self.keeper).await;
     }
 }
 
-/// Waits until no renewal of this keeper is under way, or the time for one has passed: the process
-/// must not end between a refresh token that is spent and the answer that replaces it.
-pub(crate) async fn let_renewals_end(keeper: &Keeper) {
-    for handle in keeper.grants().filter_map(|id| keeper.grant(id).ok()) {
-        // A record that cannot be read is nothing to wait for.
-        while handle.record().await.is_ok_and(|record| is_under_way(&record, ask::now())) {
-            tokio::time::sleep(LOOK_EVERY).await;
+/// Lets requests and renewals that are under way come to their end, in time.
+pub(crate) async fn end(sidecar: Sidecar, keeper: &Keeper) {
+    let closing = async {
+        tokio::time::sleep(BEGIN_TIME_MAX).await;
+        keeper.close();
+        std::future::pending().await
+    };
+    let ended = async {
+        tokio::select! {
+            () = sidecar.shutdown() => {}
+            () = closing => {}
         }
+        let_renewals_end(keeper).await;
+    };
+    if tokio::time::timeout(END_TIME_MAX, ended).await.is_err() {
+        tracing::warn!("not everything that was under way ended in time");
     }
 }
 
-/// Whether an attempt was begun and has left nothing behind yet. One whose answer was lost has: the
-/// next is made on a schedule, by whoever comes then.
-fn is_under_way(record: &Grant, now: Timestamp) -> bool {
-    let Standing::Renewing { since, .. } = record.standing else { return false };
-    let settled = record.trouble.as_ref().is_some_and(|trouble| trouble.at >= since);
-    !settled && now.since(since) <= RENEWAL_TIME_MAX
+/// Begins nothing more, and waits until nothing is under way: the process must not end between a
+/// refresh token that is spent and the answer that replaces it.
+pub(crate) async fn let_renewals_end(keeper: &Keeper) {
+    keeper.close();
+    if tokio::time::timeout(END_TIME_MAX, keeper.settled()).await.is_err() {
+        tracing::warn!("a renewal did not end in time");
+    }
 }
 
 impl From<SidecarError> for Fault {

@@ -150,7 +150,11 @@ impl StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy { grant } => write!(f, "another process holds the lease of grant {grant}; try again"),
+            Self::Busy { grant } => write!(
+                f,
+                "another process holds the lease of grant {grant} and did not give it back in time: it renews, or it \
+                 is stopped. Nothing is lost. Wait and try again; let a stopped outlast process go on, or end it"
+            ),
             Self::Corrupt { detail } => write!(f, "the store is damaged: {detail}"),
             Self::Fenced { grant } => write!(f, "the record of grant {grant} was changed by another process"),
             Self::Insecure { detail, mend } => write!(f, "{detail}; run: {mend}"),

@@ -122,7 +122,7 @@ pub struct Sidecar {
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
     socket: Option<ControlSocket>,
-    _refresher: Refresher,
+    refresher: Option<Refresher>,
 }
 
 impl Sidecar {
@@ -169,7 +169,7 @@ impl Sidecar {
         });
         let refresher = keeper.refresh_in_background();
         let capability = options.capability;
-        Ok(Self { capabilities, capability, proxy_address, stop, servers, socket, _refresher: refresher })
+        Ok(Self { capabilities, capability, proxy_address, stop, servers, socket, refresher: Some(refresher) })
     }
 
     /// Where the proxy listens.
@@ -199,6 +199,8 @@ impl Sidecar {
 
     /// Takes no more requests, waits at most 25 s for those under way, and removes the socket.
     pub async fn shutdown(mut self) {
+        // What would come due now is renewed by whoever runs next.
+        self.refresher = None;
         // Nobody listens any more where a server has failed: then it has stopped already.
         let _ = self.stop.send(true);
         for server in std::mem::take(&mut self.servers) {

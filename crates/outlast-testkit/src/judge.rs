@@ -5,9 +5,10 @@
 
 use crate::peer::exchange;
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A running judge; dropping it ends it, and so does the death of this process.
 #[derive(Debug)]
@@ -37,11 +38,25 @@ impl Judge {
     /// # Panics
     /// If Python 3 is not installed: the judge is the proof, so nothing is skipped without it.
     pub fn start(log: Option<&Path>) -> Self {
+        Self::launch(&log.map_or_else(Vec::new, |log| vec![Path::new("--log").into(), log.into()])).0
+    }
+
+    /// Starts it, and gives what it says of each request as it happens, an object a line; it must be
+    /// read to the end.
+    ///
+    /// # Panics
+    /// If Python 3 is not installed.
+    pub fn with_events() -> (Self, impl Iterator<Item = Value> + Send) {
+        let (judge, said) = Self::launch(&["--events".into()]);
+        (judge, said.lines().map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()))
+    }
+
+    fn launch(arguments: &[OsString]) -> (Self, BufReader<ChildStdout>) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/judge/judge.py");
         let mut child = Command::new("python3")
             .arg("-B")
             .arg(script)
-            .args(log.iter().flat_map(|log| [Path::new("--log"), *log]))
+            .args(arguments)
             // Held open by `child`: when this process dies, however it dies, the judge sees the end and goes.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -49,10 +64,11 @@ impl Judge {
             .expect("the judge needs python3");
         let mut ready = String::new();
         let output = child.stdout.take().expect("standard output is a pipe");
-        BufReader::new(output).read_line(&mut ready).expect("the judge says where it is");
+        let mut said = BufReader::new(output);
+        said.read_line(&mut ready).expect("the judge says where it is");
         let ready: Value = serde_json::from_str(&ready).expect("the judge says where it is in JSON");
         let origin = ready["origin"].as_str().expect("the judge names its origin").to_owned();
-        Self { child, origin }
+        (Self { child, origin }, said)
     }
 
     /// `http://HOST:PORT`.

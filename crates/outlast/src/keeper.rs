@@ -6,12 +6,15 @@ use crate::published::{AccessToken, Published};
 use crate::redeem;
 use crate::servers::{Servers, down};
 use crate::settings::{GrantSettings, Server};
+
+use crate::spending::Spending;
 use crate::subject_grant::{TokensBehind, refuses_tokens};
 use crate::system_clock::CoarseTime;
 use crate::token_error::TokenError;
 use arc_swap::ArcSwapOption;
 use outlast_core::classify::{Evidence, Quirks, Verdict};
 use outlast_core::freshness::Lead;
+use outlast_core::outage::answered;
 use outlast_core::plan::plan;
 use outlast_core::rotation::keep_replaced;
 use outlast_core::settle::{begin, settle};
@@ -94,6 +97,7 @@ struct Inner {
     servers: Servers,
     /// Those that are there for other grants alone.
     supporting: BTreeSet<GrantId>,
+    spending: Spending,
 }
 
 /// One attempt to renew.
@@ -108,6 +112,8 @@ struct Attempt<'a> {
 
 /// What became of an attempt.
 enum Attempted {
+    /// It was not begun: the process is about to end.
+    Ending,
     /// Its server is down, and somebody else finds out until then whether it is back.
     ServerDown(Timestamp),
     /// It left a record behind.
@@ -145,6 +151,7 @@ impl Keeper {
             nonces: Nonces::default(),
             servers: Servers::default(),
             supporting,
+            spending: Spending::default(),
         }))
     }
 
@@ -182,6 +189,10 @@ impl Keeper {
 
     pub(crate) fn servers(&self) -> &Servers {
         &self.0.servers
+    }
+
+    pub(crate) fn spending(&self) -> &Spending {
+        &self.0.spending
     }
 
     /// The clock that all of its deadlines go by.
@@ -267,6 +278,7 @@ impl Keeper {
                             self.publish(entry, held);
                             return Err(down(&entry.terms.id, until, self.now()));
                         }
+                        Ok(Attempted::Ending) => return Err(TokenError::Ending { grant: entry.terms.id.clone() }),
                         Ok(Attempted::BehindRefused) => {
                             drop(lease);
                             behind = self.tokens_behind(entry, Some(&behind)).await?;
@@ -305,6 +317,7 @@ impl Keeper {
             Err(until) => return Ok(Attempted::ServerDown(until)),
         };
         let provider = self.provider(entry).await;
+        let Some(_spent) = self.spending().begin() else { return Ok(Attempted::Ending) };
         let intent = with_proof_key(begin(held, &entry.terms, ask, self.now()), entry);
         // Also the probe: a full or read-only disk fails here, before the token is spent (R4).
         parts.store.commit(lease, held.generation, &intent).await?;
@@ -312,7 +325,7 @@ impl Keeper {
             Ok(provider) => self.send(entry, lease, &intent, provider, behind).await,
             Err(missing) => not_found(missing),
         };
-        self.ended(entry, turn, &outcome).await;
+        let answered = answered(&outcome);
         if matches!(outcome, Outcome::Unsent(Fault::LeaseLost)) {
             // Nothing was spent, and another process may have the grant by now. The note is taken back
             // if it is still ours; either way the lease is asked for anew, and the record looked at.
@@ -322,11 +335,15 @@ impl Keeper {
         if may_renew_behind && !behind.is_empty() && refuses_tokens(&outcome) {
             // Nothing was spent: the record is put back as it was, and the other grant is renewed.
             parts.store.commit(lease, intent.generation, held).await?;
+
+            self.ended(entry, turn, answered).await;
             return Ok(Attempted::BehindRefused);
         }
         let next = settle(&intent, entry.grant_type.strategy(), outcome, self.now());
         let next = keep_replaced(held, next, entry.grant_type.overlap(&entry.terms), self.now());
         let persisted = parts.store.commit(lease, intent.generation, &next).await;
+        // Only now: until the answer is on disk, nothing else is done (F04).
+        self.ended(entry, turn, answered).await;
         note(&next);
         match persisted {
             Ok(()) => {

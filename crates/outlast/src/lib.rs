@@ -45,6 +45,7 @@ mod refresher;
 mod retire;
 mod servers;
 mod settings;
+mod spending;
 mod subject_grant;
 mod system_clock;
 mod token_error;

@@ -37,6 +37,7 @@ fn passes(error: &TokenError) -> bool {
         TokenError::CoolingDown { .. } => error.code().advice() != Advice::FixConfig,
         TokenError::NeedsUser { .. } | TokenError::TimedOut { .. } => true,
         TokenError::AuthorizationServerChanged { .. }
+        | TokenError::Ending { .. }
         | TokenError::GrantUnknown { .. }
         | TokenError::Internal { .. }
         | TokenError::NotRevoked { .. }

@@ -13,6 +13,8 @@ impl Keeper {
     /// a crash does not run the command again at once.
     pub(crate) async fn retire(&self, entry: &Arc<Entry>, lease: &Lease, held: Grant) -> Result<Grant, StoreError> {
         let Some(due) = due_retirement(&held, self.now()) else { return Ok(held) };
+        // Later, and by another process, where this one is about to end.
+        let Some(_spent) = self.spending().begin() else { return Ok(held) };
         let retired = due.access.clone();
         let noted = begin_retirement(&held, self.now());
         self.parts().store.commit(lease, held.generation, &noted).await?;

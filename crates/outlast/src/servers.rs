@@ -3,8 +3,7 @@
 
 use crate::keeper::{Entry, Keeper};
 use crate::token_error::TokenError;
-use outlast_core::outage::answered;
-use outlast_core::{Code, GrantId, Outage, Outcome, Timestamp, Trouble};
+use outlast_core::{Code, GrantId, Outage, Timestamp, Trouble};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -100,9 +99,10 @@ impl Keeper {
         Ok(Some(Turn { server, _place: place }))
     }
 
-    /// Writes down what the request came to for the server.
-    pub(crate) async fn ended(&self, entry: &Entry, turn: Option<Turn>, outcome: &Outcome) {
-        let (Some(turn), Some(answered)) = (turn, answered(outcome)) else { return };
+    /// Writes down whether the server did its work on the request; nothing where it was not for the
+    /// server.
+    pub(crate) async fn ended(&self, entry: &Entry, turn: Option<Turn>, answered: Option<bool>) {
+        let (Some(turn), Some(answered)) = (turn, answered) else { return };
         let now = self.now();
         {
             let mut known = turn.server.known();

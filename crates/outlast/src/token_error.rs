@@ -28,6 +28,11 @@ pub enum TokenError {
         /// What went wrong.
         trouble: Option<Trouble>,
     },
+    /// This process is about to end and begins no renewal any more.
+    Ending {
+        /// The grant.
+        grant: GrantId,
+    },
     /// No grant of that name.
     GrantUnknown {
         /// The name.
@@ -79,7 +84,7 @@ impl TokenError {
             Self::AuthorizationServerChanged { .. } => Code::AuthorizationServerChanged,
             // A mistake in the configuration is not mended by waiting: say so instead of the pause.
             Self::CoolingDown { trouble: Some(trouble), .. } => trouble.code,
-            Self::CoolingDown { trouble: None, .. } | Self::TimedOut { .. } => Code::CoolingDown,
+            Self::CoolingDown { trouble: None, .. } | Self::Ending { .. } | Self::TimedOut { .. } => Code::CoolingDown,
             Self::GrantUnknown { .. } => Code::GrantUnknown,
             Self::Internal { .. } => Code::Internal,
             Self::NeedsUser { cause, .. } => cause.code(),
@@ -97,6 +102,7 @@ impl TokenError {
             Self::CoolingDown { until, .. } | Self::RejectedAfterRenewal { until, .. } => Some(*until),
             Self::NotRevoked { retry_at, .. } => *retry_at,
             Self::AuthorizationServerChanged { .. }
+            | Self::Ending { .. }
             | Self::GrantUnknown { .. }
             | Self::Internal { .. }
             | Self::NeedsUser { .. }
@@ -133,6 +139,11 @@ impl fmt::Display for TokenError {
                 })?;
                 f.write_str("; do not use another credential")
             }
+            Self::Ending { grant } => write!(
+                f,
+                "grant {grant} was not renewed, for this process is being stopped; the held credential is kept. \
+                 Wait and try again when it runs"
+            ),
             Self::GrantUnknown { grant } => write!(f, "no grant named {grant:?} is configured; see: outlast status"),
             Self::Internal { detail } => write!(f, "{detail}; the held credentials are kept. Stop and report it"),
             Self::NeedsUser { grant, cause } => write!(

@@ -120,6 +120,28 @@ async fn a_due_token_is_served_at_once_and_renewed_behind_the_caller() {
     assert_eq!(world.server.seen().requests, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn f77_a_keeper_that_is_closed_ends_what_is_under_way_and_begins_nothing_more() {
+    let world = World::new();
+    let handle = world.granted().await;
+    handle.keeper().settled().await;
+    pass(101).await;
+    // The answer takes 200 ms; its caller has gone, and the process is told to stop.
+    let caller = tokio::time::timeout(Duration::from_millis(100), handle.access_token(Ask::default())).await;
+    assert!(caller.is_err());
+    handle.keeper().close();
+    assert!(tokio::time::timeout(Duration::from_millis(50), handle.keeper().settled()).await.is_err(), "not yet");
+    handle.keeper().settled().await;
+    let record = handle.record().await.unwrap();
+    assert_eq!((record.generation, record.standing), (Generation(2), Standing::Live), "the answer is on disk");
+    let refused = handle.access_token(refused(2)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::CoolingDown);
+    assert!(refused.to_string().contains("is being stopped"), "{refused}");
+    assert_eq!(handle.record().await.unwrap(), record, "not even a note was made");
+    assert_eq!(access(&handle).await, "access-2", "what is held is served to the end");
+    assert_eq!(world.server.seen().requests, 1);
+}
+
 /// A store whose lock files a cleaner removes: each lease is lost as soon as it is had, `times` times.
 struct Cleaned {
     store: MemoryStore,

@@ -65,12 +65,14 @@ pub(crate) fn run(arguments: Arguments) -> Done {
     let keeper = context.keeper(settings)?;
     let hold = arguments.hold.unwrap_or(context.config.proxy().hold);
     process::block_on_all(async {
+        // Before anything is renewed: a signal that ended the process now could end it half-way.
+        let signals = process::Stop::listen()?;
         let folder = PrivateFolder::create("run")?;
         let sidecar = LocalSidecar::start(keeper.clone(), folder.path(), hold).await?;
         let files = token_files(&keeper, &folder, &wanted).await?;
         let mut command = prepared(&arguments.command, &context);
         describe(&mut command, &sidecar, &files, &wanted);
-        let code = child(command, &arguments.command).await;
+        let code = child(command, &arguments.command, signals).await;
         drop(files);
         sidecar.stop().await;
         code
@@ -151,9 +153,7 @@ fn revealed(capability: &Secret) -> &str {
     capability.expose()
 }
 
-async fn child(mut command: Command, words: &[OsString]) -> Done {
-    // Listening before the child is there: no signal may fall between.
-    let mut signals = process::Stop::listen()?;
+async fn child(mut command: Command, words: &[OsString], mut signals: process::Stop) -> Done {
     // A terminal sends Ctrl-C to the child by itself; a second one would make many programs drop
     // everything.
     let has_had_it = |received| received == Signal::INT && output::stdin_is_terminal();

@@ -4,7 +4,7 @@ use super::Done;
 use crate::context::Context;
 use crate::env;
 use crate::exit::Fault;
-use crate::local_sidecar::let_renewals_end;
+use crate::local_sidecar::end;
 use crate::token_set_file::IMPORT_BYTES_MAX;
 use crate::{output, process, words};
 use outlast::{Code, GrantSettings, Secret};
@@ -51,8 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
         let (url, socket) = (sidecar.url(), context.places.socket.display());
         output::talk(&format!("outlast serves {url}/GRANT/PATH and the socket {socket}"));
         stop.asked().await;
-        sidecar.shutdown().await;
-        let_renewals_end(&keeper).await;
+        end(sidecar, &keeper).await;
         Ok(0)
     })
 }

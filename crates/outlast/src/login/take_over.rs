@@ -57,6 +57,9 @@ impl Keeper {
         let provider = self.provider(entry).await.map_err(|missing| server(entry, missing))?;
         let parts = self.parts();
         let lease = parts.store.lease(&entry.terms.id, LEASE_PATIENCE).await?;
+        let Some(_spent) = self.spending().begin() else {
+            return Ok(unanswered(Code::CoolingDown, "this process is being stopped; nothing was sent".to_owned()));
+        };
         let held = stored(parts, entry).await?;
         // The probe: a full or read-only disk fails here, before the code is spent (R4).
         parts.store.commit(&lease, held.generation, &held).await?;
