@@ -8,7 +8,14 @@ use serde_json::{Map, Value, json};
 pub(crate) async fn ask(keeper: &Keeper) -> Result<Map<String, Value>, Fault> {
     let mut told = Map::new();
     for id in keeper.grants() {
-        let answered = keeper.grant(id)?.introspect().await?;
+        let answered = match keeper.grant(id)?.introspect().await {
+            Ok(answered) => answered,
+            // One that cannot be read keeps nobody from hearing of the others.
+            Err(error) => {
+                told.insert(id.to_string(), json!({ "code": error.code().as_str(), "detail": error.to_string() }));
+                continue;
+            }
+        };
         let tokens = json!({
             "access_token": answered.access.as_ref().map(described),
             "refresh_token": answered.refresh.as_ref().map(described),
@@ -36,6 +43,9 @@ pub(crate) fn lines(told: &Map<String, Value>) -> String {
         (None, _) => "not held".to_owned(),
     };
     let line = |(name, tokens): (&String, &Value)| {
+        if let (Some(code), Some(detail)) = (tokens["code"].as_str(), tokens["detail"].as_str()) {
+            return format!("{name}: not asked: {code}: {detail}");
+        }
         let (access, refresh) = (word(tokens, "access_token"), word(tokens, "refresh_token"));
         format!("{name}: the server says: access token {access}, refresh token {refresh}")
     };

@@ -125,6 +125,26 @@ fn n24_force_forgets_though_the_server_cannot_be_told() {
 }
 
 #[test]
+fn a_grant_that_cannot_be_read_is_told_of_and_hides_no_other() {
+    let Some(world) = World::start(&["crm", "other"]) else { return };
+    // Its tokens are those of another server than the one that is configured now (N48).
+    let config = world.folder.path().join("outlast.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let (crm, other) = text.split_once("[grant.other]").unwrap();
+    let moved = crm.replace(&format!("issuer = \"{}\"", world.server.issuer()), "issuer = \"https://moved.example\"");
+    fs::write(&config, format!("{moved}[grant.other]{other}")).unwrap();
+    let told = world.run(&["status", "--introspect", "--json"], "");
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let shown: Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(shown.as_array().unwrap().len(), 1, "{shown}");
+    assert_eq!(shown[0]["introspection"]["access_token"]["is"], "active", "{shown}");
+    assert!(told.stderr.contains("warning[authorization-server-changed]: grant crm"), "{}", told.stderr);
+    let lines = world.run(&["status", "--introspect"], "");
+    assert!(lines.stdout.contains("crm: not asked: authorization-server-changed"), "{}", lines.stdout);
+    assert_ne!(world.run(&["status", "crm"], "").code, 0);
+}
+
+#[test]
 fn every_grant_is_signed_out_of_at_once() {
     let names: Vec<String> = (0..100).map(|n| format!("g{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

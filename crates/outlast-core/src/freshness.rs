@@ -80,7 +80,8 @@ pub fn next_wake(grant: &Grant, lead: Lead) -> Option<Timestamp> {
     match grant.standing {
         Standing::CoolingDown { until } => Some(due.max(until)),
         Standing::Live => Some(due),
-        Standing::Parked { .. } | Standing::Revoking { .. } => None,
+        Standing::Parked { .. } => None,
+        Standing::Revoking { retry_at, .. } => Some(retry_at),
         Standing::Renewing { since, attempt } => Some(due.max(since.plus(doubt_delay(attempt)))),
     }
 }
@@ -99,6 +100,21 @@ pub fn doubt_delay(attempt: u8) -> Duration {
 pub const BACK_OFF_FIRST: Duration = Duration::from_millis(500);
 /// Longest pause between two attempts that failed for a passing reason.
 pub const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// Shortest pause before a server is asked again to revoke tokens; also the time after which whoever
+/// began it is taken for dead.
+pub const REVOKE_AGAIN_MIN: Duration = Duration::from_secs(60);
+/// Longest pause before a server is asked again to revoke tokens, if it names none.
+pub const REVOKE_AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
+/// Longest pause that a server may ask for (RFC 7009 2.2.1).
+const REVOKE_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The pause after a server did not revoke the tokens of a grant that was signed out of since `since`:
+/// as long again as it has been tried for, and not shorter than the server asked for (N24).
+pub fn revoke_again(since: Timestamp, asked: Option<Duration>, now: Timestamp) -> Duration {
+    let tried_for = now.since(since).clamp(REVOKE_AGAIN_MIN, REVOKE_AGAIN_MAX);
+    tried_for.max(asked.unwrap_or_default().min(REVOKE_AFTER_MAX))
+}
 
 /// The pause after this many failures in a row: doubling, and different for each grant by up to a
 /// tenth, so that grants that failed together do not come back together.

@@ -238,6 +238,8 @@ pub enum Standing {
     Revoking {
         /// Since when.
         since: Timestamp,
+        /// When the server may be asked again by itself.
+        retry_at: Timestamp,
     },
 }
 

@@ -156,11 +156,23 @@ struct StoredTrouble {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 enum StoredStanding {
-    CoolingDown { until: Millis },
+    CoolingDown {
+        until: Millis,
+    },
     Live,
-    Parked { cause: StoredCause, since: Millis },
-    Renewing { since: Millis, attempt: u8 },
-    Revoking { since: Millis },
+    Parked {
+        cause: StoredCause,
+        since: Millis,
+    },
+    Renewing {
+        since: Millis,
+        attempt: u8,
+    },
+    Revoking {
+        since: Millis,
+        #[serde(default)]
+        retry_at: Option<Millis>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -375,7 +387,9 @@ impl From<Standing> for StoredStanding {
             Standing::Live => Self::Live,
             Standing::Parked { cause, since } => Self::Parked { cause: cause.into(), since: since.into() },
             Standing::Renewing { since, attempt } => Self::Renewing { since: since.into(), attempt },
-            Standing::Revoking { since } => Self::Revoking { since: since.into() },
+            Standing::Revoking { since, retry_at } => {
+                Self::Revoking { since: since.into(), retry_at: Some(retry_at.into()) }
+            }
         }
     }
 }
@@ -387,7 +401,10 @@ impl From<StoredStanding> for Standing {
             StoredStanding::Live => Self::Live,
             StoredStanding::Parked { cause, since } => Self::Parked { cause: cause.into(), since: since.into() },
             StoredStanding::Renewing { since, attempt } => Self::Renewing { since: since.into(), attempt },
-            StoredStanding::Revoking { since } => Self::Revoking { since: since.into() },
+            // Without it the server may be asked at once.
+            StoredStanding::Revoking { since, retry_at } => {
+                Self::Revoking { since: since.into(), retry_at: retry_at.unwrap_or(since).into() }
+            }
         }
     }
 }

@@ -216,9 +216,7 @@ impl Keeper {
 
     pub(crate) async fn load(&self, entry: &Entry) -> Result<Grant, TokenError> {
         let stored = self.0.parts.store.load(&entry.terms.id).await?;
-        let grant = stored.unwrap_or_else(|| Grant::empty(&entry.terms)).under(&entry.terms);
-        let outdated = entry.grant_type.is_outdated(&grant, &entry.terms);
-        let grant = if outdated { grant.without_tokens() } else { grant };
+        let grant = as_configured(entry, stored.unwrap_or_else(|| Grant::empty(&entry.terms)));
         if grant.authorization_server == entry.terms.authorization_server {
             return Ok(grant);
         }
@@ -439,15 +437,21 @@ impl Keeper {
             let lease = self.0.parts.store.lease(&entry.terms.id, LEASE_PATIENCE).await?;
             let held = self.0.parts.store.load(&entry.terms.id).await?;
             let held = held.unwrap_or_else(|| Grant::empty(&entry.terms));
-            let Some(next) = change(&held) else { return Ok(self.publish(entry, held)) };
+            let Some(next) = change(&held) else { return Ok(self.publish(entry, as_configured(entry, held))) };
             match self.0.parts.store.commit(&lease, held.generation, &next).await {
-                Ok(()) => return Ok(self.publish(entry, next)),
+                Ok(()) => return Ok(self.publish(entry, as_configured(entry, next))),
                 Err(StoreError::Fenced { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Err(StoreError::Busy { grant: entry.terms.id.clone() }.into())
     }
+}
+
+/// A record as it is served: without what the configuration has changed since it was written.
+fn as_configured(entry: &Entry, stored: Grant) -> Grant {
+    let grant = stored.under(&entry.terms);
+    if entry.grant_type.is_outdated(&grant, &entry.terms) { grant.without_tokens() } else { grant }
 }
 
 /// With a key for its tokens to be bound to, where a grant that is minted has none yet: it is on disk

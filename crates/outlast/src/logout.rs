@@ -5,8 +5,9 @@
 use crate::handle::GrantHandle;
 use crate::keeper::{Entry, Keeper, LEASE_PATIENCE, ROUNDS_MAX};
 use crate::token_error::TokenError;
+use outlast_core::freshness::{REVOKE_AGAIN_MIN, revoke_again};
 use outlast_core::strategy::{Recovery, Renewal};
-use outlast_core::{Code, Grant, Lease, Provider, Secret, Standing, StoreError, Trouble};
+use outlast_core::{Code, Grant, Lease, Provider, Secret, Standing, StoreError, Timestamp, Trouble};
 use outlast_oauth::revocation::{RevocationOutcome, TokenKind, judge_revocation, revocation_request};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub struct LoggedOut {
     pub in_doubt: bool,
     /// Whether a client that was registered for this grant stays registered.
     pub registration_stays: bool,
+    /// Whether the grant needs no person: the next request for it gets a new token by itself.
+    pub begins_anew: bool,
 }
 
 /// What became of a grant's tokens at the server.
@@ -80,7 +83,9 @@ impl GrantHandle {
     /// one that holds a fresh token serves it until it looks again; the refresh token and then the
     /// access token are revoked at the server; then they are forgotten.
     ///
-    /// If the server cannot do it now, the grant stays `revoking`, and another call goes on. With
+    /// If the server cannot do it now, the grant stays `revoking`, and another call or a background
+    /// refresher goes on. A grant that needs no person is only emptied: it begins anew when it is next
+    /// asked for, until its configuration is removed. With
     /// `force` the tokens are forgotten whatever the server says.
     pub async fn log_out(&self, force: bool) -> Result<LoggedOut, TokenError> {
         self.keeper.log_out(&self.entry, force).await
@@ -101,6 +106,27 @@ impl Keeper {
         Err(StoreError::Busy { grant: entry.terms.id.clone() }.into())
     }
 
+    /// Goes on with a logout that the server could not take, once it is time again; one of a grant that
+    /// somebody has signed in to since is over. What went wrong is in the record.
+    pub(crate) async fn finish_log_out(&self, entry: &Arc<Entry>) -> Result<(), TokenError> {
+        let lease = self.parts().store.lease(&entry.terms.id, LEASE_PATIENCE).await?;
+        // Look again: what was read before the lease is a rumour.
+        let Some(held) = self.parts().store.load(&entry.terms.id).await? else { return Ok(()) };
+        match held.standing {
+            Standing::Revoking { retry_at, .. } if retry_at <= self.now() => {
+                self.log_out_under(entry, &lease, &held, false).await.map(drop)
+            }
+            Standing::Revoking { .. }
+            | Standing::CoolingDown { .. }
+            | Standing::Live
+            | Standing::Parked { .. }
+            | Standing::Renewing { .. } => {
+                self.publish(entry, held);
+                Ok(())
+            }
+        }
+    }
+
     async fn log_out_under(
         &self,
         entry: &Arc<Entry>,
@@ -110,24 +136,27 @@ impl Keeper {
     ) -> Result<LoggedOut, TokenError> {
         let in_doubt = held.in_doubt || matches!(held.standing, Standing::Renewing { .. });
         let registration_stays = held.registration.is_some();
-        let told = |at_server| LoggedOut { at_server, in_doubt, registration_stays };
+        let begins_anew = entry.grant_type.strategy().recovery != Recovery::User;
+        let told = |at_server| LoggedOut { at_server, in_doubt, registration_stays, begins_anew };
         if held.tokens.is_none() {
             return Ok(told(AtServer::NothingHeld));
         }
         // Before the server hears of it: whatever happens from here on, nobody is served (N25).
         let since = match held.standing {
-            Standing::Revoking { since } => since,
+            Standing::Revoking { since, .. } => since,
             Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } | Standing::Renewing { .. } => {
                 self.now()
             }
         };
-        let revoking = Grant { standing: Standing::Revoking { since }, in_doubt, ..held.clone() };
+        // If this process dies, whoever finds the grant goes on in a while.
+        let standing = Standing::Revoking { since, retry_at: self.now().plus(REVOKE_AGAIN_MIN) };
+        let revoking = Grant { standing, in_doubt, ..held.clone() };
         self.parts().store.commit(lease, held.generation, &revoking).await?;
         self.publish(entry, revoking.clone());
         let at_server = match self.revoke(entry, lease, &revoking).await {
             Ok(at_server) => at_server,
             Err(unfinished) if force => AtServer::Forced { code: unfinished.code, detail: unfinished.detail },
-            Err(unfinished) => return Err(self.not_yet(entry, lease, revoking, unfinished).await?),
+            Err(unfinished) => return Err(self.not_yet(entry, lease, revoking, since, unfinished).await?),
         };
         self.forget(entry, lease, &revoking).await?;
         Ok(told(at_server))
@@ -139,12 +168,14 @@ impl Keeper {
         entry: &Arc<Entry>,
         lease: &Lease,
         revoking: Grant,
+        since: Timestamp,
         unfinished: Unfinished,
     ) -> Result<TokenError, TokenError> {
         let Unfinished { code, detail, retry_after } = unfinished;
         let (grant, now) = (revoking.id.clone(), self.now());
         let trouble = Trouble { code, at: now, detail: detail.clone() };
-        let next = Grant { trouble: Some(trouble), ..revoking };
+        let standing = Standing::Revoking { since, retry_at: now.plus(revoke_again(since, retry_after, now)) };
+        let next = Grant { standing, trouble: Some(trouble), ..revoking };
         self.parts().store.commit(lease, next.generation, &next).await?;
         self.publish(entry, next);
         Ok(TokenError::NotRevoked { grant, code, detail, retry_at: retry_after.map(|wait| now.plus(wait)) })

@@ -1,10 +1,11 @@
-//! BACKGROUND REFRESH LOOP: wakes at least every 30 seconds, then only asks the keeper.
+//! BACKGROUND REFRESH LOOP: wakes at least every 30 seconds, then only asks the keeper. It also goes on
+//! with logouts that a server could not take.
 
 use crate::handle::GrantHandle;
 use crate::keeper::{Entry, Keeper};
 use outlast_core::freshness::next_wake;
 use outlast_core::rotation::due_retirement;
-use outlast_core::{Ask, Plan, plan};
+use outlast_core::{Ask, Plan, Standing, plan};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +83,14 @@ async fn look(keeper: &Keeper, entry: &Arc<Entry>) -> Duration {
             // Not longer: a token may live for only a few seconds, and this attempt may fail.
             WAKE_ALOFT
         }
+        Plan::NeedsUser(_) if let Standing::Revoking { retry_at, .. } = record.grant.standing => {
+            if retry_at <= now && !entry.flight.is_aloft() {
+                finish_log_out(keeper, entry);
+                return WAKE_ALOFT;
+            }
+            let _ = keeper.reload(entry).await;
+            now.until(retry_at).clamp(WAKE_ALOFT, WAKE_MAX)
+        }
         Plan::NeedsUser(_) => {
             // It may be revived by a login in another process.
             let _ = keeper.reload(entry).await;
@@ -89,6 +98,17 @@ async fn look(keeper: &Keeper, entry: &Arc<Entry>) -> Duration {
         }
         Plan::Serve(_) | Plan::Wait { .. } => next_wake(&record.grant, entry.lead).map_or(WAKE_MAX, |at| now.until(at)),
     }
+}
+
+/// On a flight, so that it is not begun twice.
+fn finish_log_out(keeper: &Keeper, entry: &Arc<Entry>) {
+    let (keeper, entry) = (keeper.clone(), Arc::clone(entry));
+    tokio::spawn(async move {
+        let own = (keeper.clone(), Arc::clone(&entry));
+        let work = move || async move { own.0.finish_log_out(&own.1).await };
+        // What went wrong is in the record.
+        let _ = entry.flight.join_or_launch(work).await;
+    });
 }
 
 fn launch(handle: GrantHandle) {

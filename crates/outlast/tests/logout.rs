@@ -189,6 +189,46 @@ async fn n24_a_server_that_is_busy_leaves_the_grant_revoking_and_a_second_logout
 }
 
 #[tokio::test(start_paused = true)]
+async fn n24_a_refresher_finishes_a_logout_when_the_server_said_to_and_not_before() {
+    let world = World::new();
+    let handle = world.granted().await;
+    let mut busy = Reply { status: 503, ..Reply::default() };
+    busy.headers.insert("retry-after", "300".parse().unwrap());
+    world.endpoint.answer([Answer::Complete(busy), reply(500, "")]);
+    assert_eq!(handle.log_out(false).await.unwrap_err().code(), Code::RevocationPending);
+    // Another process than the one that began it.
+    let other = world.process(settings("authorization_code", provider()));
+    let _refresher = other.keeper().refresh_in_background();
+    world.clock.sleep(Duration::from_secs(295)).await;
+    assert_eq!(world.endpoint.asked().len(), 1, "not before the time that the server said");
+    world.clock.sleep(Duration::from_secs(10)).await;
+    assert_eq!(world.endpoint.asked().len(), 2, "asked again, and ill");
+    world.clock.sleep(Duration::from_secs(240)).await;
+    assert_eq!(world.endpoint.asked().len(), 2, "as long a pause again as it was tried for");
+    world.clock.sleep(Duration::from_secs(120)).await;
+    assert_eq!(world.endpoint.asked()[2..], BOTH);
+    assert_eq!(other.record().await.unwrap().tokens, None);
+    world.clock.sleep(Duration::from_secs(24 * 3600)).await;
+    assert_eq!(world.endpoint.asked().len(), 4, "what is over is not asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn n24_a_refresher_does_not_revoke_what_a_new_login_brought() {
+    let world = World::new();
+    let handle = world.granted().await;
+    world.endpoint.answer([reply(503, "")]);
+    assert_eq!(handle.log_out(false).await.unwrap_err().code(), Code::RevocationPending);
+    let other = world.process(settings("authorization_code", provider()));
+    assert!(matches!(other.record().await.unwrap().standing, Standing::Revoking { .. }));
+    let _refresher = other.keeper().refresh_in_background();
+    world.clock.sleep(Duration::from_secs(50)).await;
+    handle.import(world.tokens(Some("next"))).await.unwrap();
+    world.clock.sleep(Duration::from_secs(300)).await;
+    assert_eq!(world.endpoint.asked().len(), 1);
+    assert_eq!(other.record().await.unwrap().standing, Standing::Live);
+}
+
+#[tokio::test(start_paused = true)]
 async fn n25_another_process_serves_nothing_once_it_looks() {
     let world = World::new();
     let handle = world.granted().await;
@@ -291,7 +331,8 @@ async fn a_minted_grant_begins_anew_after_a_logout() {
     let client_auth = outlast::ClientAuth::Post(Secret::new("CANARY-secret"));
     let handle = world.process(GrantSettings { client_auth, ..settings("client_credentials", provider()) });
     handle.import(world.tokens(None)).await.unwrap();
-    assert_eq!(handle.log_out(false).await.unwrap().at_server, AtServer::Revoked);
+    let done = handle.log_out(false).await.unwrap();
+    assert!(done.at_server == AtServer::Revoked && done.begins_anew, "{done:?}");
     assert_eq!(world.endpoint.asked(), [BOTH[1]]);
     world.endpoint.answer([reply(200, r#"{"access_token":"minted","expires_in":60}"#)]);
     assert_eq!(handle.access_token(Ask::default()).await.unwrap().secret().expose(), "minted");

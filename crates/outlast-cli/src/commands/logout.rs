@@ -21,7 +21,8 @@ const AT_ONCE_MAX: usize = 16;
   outlast logout --all --json         one line for each grant
 From the first moment on no process that asks is served the grant's tokens; one that holds a fresh
 token serves it until it looks at the record again. If the server cannot revoke them
-now, the grant stays `revoking` (exit code 75), and the same command goes on later.")]
+now, the grant stays `revoking` (exit code 75), and the same command or a running sidecar goes on
+later. A grant that needs no person is emptied, and begins anew when it is next asked for.")]
 pub(crate) struct Arguments {
     /// The grant
     #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -109,6 +110,12 @@ fn notes(done: &LoggedOut) -> Vec<&'static str> {
         notes.push(
             "the answer to an earlier renewal was lost: the server may hold newer tokens of this grant; look into its own \
              settings",
+        );
+    }
+    if done.begins_anew {
+        notes.push(
+            "this grant needs no person: the next request for it gets a new token by itself; to end that, remove it \
+             from the configuration, and restart what serves it",
         );
     }
     if done.registration_stays {

@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
         if arguments.watch {
             return watch(&keeper, arguments).await;
         }
-        let statuses = look(&keeper).await?;
+        let statuses = readable(&keeper, look(&keeper).await?)?;
         let told = if arguments.introspect { Some(introspected::ask(&keeper).await?) } else { None };
         if arguments.json {
             output::json(&with_introspection(as_json(&statuses, arguments)?, told.as_ref()))?;
@@ -66,12 +66,27 @@ fn settings(context: &Context, name: Option<&str>) -> Result<Vec<GrantSettings>,
     Ok(wanted.map(|(entry, resolved)| resolved.unwrap_or_else(|_| entry.without_secrets())).collect())
 }
 
-async fn look(keeper: &Keeper) -> Result<Vec<GrantStatus>, Fault> {
-    let mut statuses = Vec::new();
+/// Each grant in order, or why its record cannot be had.
+async fn look(keeper: &Keeper) -> Result<Vec<Result<GrantStatus, Fault>>, Fault> {
+    let mut found = Vec::new();
     for id in keeper.grants() {
         let handle = keeper.grant(id)?;
-        let record = handle.record().await?;
-        statuses.push(GrantStatus::of(&handle, &record, now()));
+        let record = handle.record().await;
+        found.push(record.map(|record| GrantStatus::of(&handle, &record, now())).map_err(Fault::from));
+    }
+    Ok(found)
+}
+
+/// One whose record cannot be had is told of, and hides no other. A failure if there is no other.
+fn readable(keeper: &Keeper, found: Vec<Result<GrantStatus, Fault>>) -> Result<Vec<GrantStatus>, Fault> {
+    let none = !found.is_empty() && found.iter().all(Result::is_err);
+    let mut statuses = Vec::new();
+    for (id, found) in keeper.grants().zip(found) {
+        match found {
+            Ok(status) => statuses.push(status),
+            Err(fault) if none => return Err(fault),
+            Err(fault) => output::talk(&format!("warning[{}]: grant {id} is not shown: {}", fault.code, fault.text)),
+        }
     }
     Ok(statuses)
 }
@@ -80,7 +95,7 @@ async fn watch(keeper: &Keeper, arguments: &Arguments) -> Done {
     let on_terminal = output::stdout_is_terminal() && !arguments.json;
     let (mut told, mut stop) = (None, process::Stop::listen()?);
     loop {
-        let statuses = look(keeper).await?;
+        let statuses = look(keeper).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
         if on_terminal {
             output::clear_screen()?;
             output::data(&as_text(&statuses, now()))?;

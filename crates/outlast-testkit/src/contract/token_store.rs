@@ -97,7 +97,7 @@ pub fn all_kinds() -> Vec<Grant> {
         Standing::Parked { cause: Cause::NotRenewable, since: at },
         Standing::Parked { cause: Cause::ProofKeyLost, since: at },
         Standing::Parked { cause: Cause::StepUp, since: at },
-        Standing::Revoking { since: at },
+        Standing::Revoking { since: at, retry_at: at.plus(std::time::Duration::from_secs(60)) },
     ];
     let mut grants: Vec<_> = standings.into_iter().map(|standing| Grant { standing, ..grant("crm", 1) }).collect();
     grants.extend(client_auths().into_iter().map(|client_auth| Grant {
