@@ -9,6 +9,10 @@ pub enum Mutant {
     LeaseEndsBeforeSending,
     /// The lock of a process that died stays.
     LeaseOutlivesHolder,
+    /// Whoever wakes to an answer and the end of its time believes the time.
+    NoAnswerAfterWaking,
+    /// The lock is not looked at before the first byte.
+    NoCheckBeforeSending,
     /// A commit overwrites whatever is there.
     NoCompareAndSwap,
     /// A commit compares the generation and not the epoch.

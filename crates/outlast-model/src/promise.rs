@@ -55,16 +55,19 @@ impl fmt::Display for Broken {
 }
 
 /// How a server without a grace window comes to revoke a family though nobody broke a promise. The
-/// first two are the one window that no client can close: from the first byte of a request until the
-/// sync of its answer.
+/// first three are the one window that no client can close: from the first byte of a request until
+/// the sync of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Window {
     /// The server rotated, and the answer was lost on the way or died with its receiver before it
     /// was on disk (F03, F04); asking again is then the only way to learn of it.
     AnswerLost,
+    /// The same, for a receiver that is stopped with the answer in its hands, and whose lock was taken
+    /// away: whoever has the lock now cannot know of it.
+    AnswerWithheld,
     /// The network delivered a request once more, or after its sender had given it up.
     LateRequest,
-    /// Somebody took the lock away from a holder that was stopped between its note of intent and the
-    /// first byte (F11, F13). With the product's lock that takes a deleted lock file.
+    /// Somebody took the lock away from a holder that was stopped between its last look at the lock
+    /// and the first byte (F11, F13). With the product's lock that takes a deleted lock file.
     LockTaken,
 }

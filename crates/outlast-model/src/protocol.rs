@@ -25,13 +25,16 @@ pub struct Renewal {
     pub faults: Faults,
     /// How many rotations to look at.
     pub rotations: u8,
+    /// Whether a process can be stopped between its last look at the lock and the first byte, which
+    /// are one step of the product and two of the machine.
+    pub stops_after_check: bool,
     pub(crate) decisions: Decisions,
 }
 
 impl Renewal {
     /// The protocol as it is, with these surroundings.
     pub fn new(grace: Moment, faults: Faults, rotations: u8) -> Self {
-        Self { mutant: None, grace, faults, rotations, decisions: Decisions::default() }
+        Self { mutant: None, grace, faults, rotations, stops_after_check: true, decisions: Decisions::default() }
     }
 
     /// The same without this guard.
@@ -68,6 +71,7 @@ impl Renewal {
             Step::Launched => !world.nodes.iter().any(|node| node.has_lock),
             Step::InDoubt { until } => until <= world.now,
             Step::Answered { .. }
+            | Step::Checked(_)
             | Step::Leased { .. }
             | Step::Loaded(_)
             | Step::Noted(_)
@@ -89,7 +93,9 @@ impl Renewal {
                 Exchange::Reply(_) if node.runs() => actions.push(Action::Answer(number)),
                 Exchange::Reply(_) | Exchange::Gone => {}
             }
-            if node.runs() && until <= world.now {
+            // What lies there is read, however late it is.
+            let believes = !matches!(exchange, Exchange::Reply(_)) || self.is(Mutant::NoAnswerAfterWaking);
+            if node.runs() && until <= world.now && believes {
                 actions.push(Action::TimeOut(number));
             }
         }
@@ -156,7 +162,7 @@ impl Renewal {
         let read = attempt.fence == world.store.fence;
         Broken::unless(read, Promise::S5, "what is overwritten is not what was read")?;
         world.store = Store { record: next, fence: attempt.fence + 1 };
-        *attempt = Attempt { fence: attempt.fence + 1, record: next };
+        *attempt = Attempt { fence: attempt.fence + 1, record: next, ..*attempt };
         Ok(true)
     }
 
@@ -178,10 +184,11 @@ impl Renewal {
             Step::Leased { fence } => {
                 let rumour = self.is(Mutant::NoSecondRead);
                 let record = if rumour { world.nodes[number].published } else { world.store.record };
-                world.nodes[number].step = Step::Loaded(Attempt { fence, record });
+                world.nodes[number].step = Step::Loaded(Attempt { fence, record, held: record });
             }
             Step::Loaded(attempt) => self.decide(world, number, attempt)?,
-            Step::Noted(attempt) => self.send(world, number, attempt)?,
+            Step::Noted(attempt) => self.check(world, number, attempt)?,
+            Step::Checked(attempt) => self.send(world, number, attempt)?,
             Step::Answered { attempt, came } => self.settle(world, number, attempt, came)?,
             Step::Shown { attempt, came, next } => self.persist(world, number, attempt, came, next)?,
             Step::Persisted(next) => {
@@ -207,9 +214,6 @@ impl Renewal {
                     return Ok(());
                 }
                 world.nodes[number].step = Step::Noted(attempt);
-                if self.is(Mutant::LeaseEndsBeforeSending) {
-                    world.nodes[number].has_lock = false;
-                }
             }
             Next::Wait { until, in_doubt: true } => {
                 self.publish(world, number, attempt.record)?;
@@ -219,6 +223,19 @@ impl Renewal {
                 self.publish(world, number, attempt.record)?;
                 release(world, number, Step::Idle);
             }
+        }
+        Ok(())
+    }
+
+    /// The last look at the lock. Whoever has lost it takes its note back, if it is still its own.
+    fn check(&self, world: &mut World, number: usize, mut attempt: Attempt) -> Result<(), Broken> {
+        if world.nodes[number].has_lock || self.is(Mutant::NoCheckBeforeSending) {
+            world.nodes[number].step = Step::Checked(attempt);
+            world.nodes[number].has_lock &= !self.is(Mutant::LeaseEndsBeforeSending);
+        } else {
+            let held = attempt.held;
+            self.commit(world, &mut attempt, held)?;
+            release(world, number, Step::Launched);
         }
         Ok(())
     }
@@ -291,7 +308,7 @@ impl Renewal {
             Some(Window::AnswerLost) if cause != Cause::LostRotation => {
                 Err(Broken::new(Promise::Truth, "a lost answer is told as a revocation"))
             }
-            Some(Window::AnswerLost | Window::LateRequest | Window::LockTaken) => Ok(()),
+            Some(Window::AnswerLost | Window::AnswerWithheld | Window::LateRequest | Window::LockTaken) => Ok(()),
         }
     }
 

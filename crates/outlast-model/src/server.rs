@@ -108,12 +108,13 @@ impl Server {
     }
 
     fn excuse(&self, serial: u8, from: From, taken: bool) -> Result<Window, Broken> {
-        let overtaken =
-            [Fate::Aloft, Fate::Fenced, Fate::Persisted].iter().any(|fate| self.has_successor(serial, *fate));
+        let overtaken = self.has_successor(serial, Fate::Persisted);
+        let withheld = self.has_successor(serial, Fate::Aloft) || self.has_successor(serial, Fate::Fenced);
         match from {
             From::Copy | From::Nobody => Ok(Window::LateRequest),
             From::Attempt if self.has_successor(serial, Fate::Copied) => Ok(Window::LateRequest),
-            From::Attempt if !overtaken => Ok(Window::AnswerLost),
+            From::Attempt if !overtaken && !withheld => Ok(Window::AnswerLost),
+            From::Attempt if taken && !overtaken => Ok(Window::AnswerWithheld),
             From::Attempt if taken => Ok(Window::LockTaken),
             From::Attempt => {
                 Err(Broken::new(Promise::L4, "we made the server revoke the family, and nothing was lost"))

@@ -19,7 +19,8 @@ impl Renewal {
             if left.crashes > 0 {
                 actions.push(Action::Crash(number));
             }
-            if left.stops > 0 && !node.stopped {
+            let between = matches!(node.step, Step::Checked(_)) && !self.stops_after_check;
+            if left.stops > 0 && !node.stopped && !between {
                 actions.push(Action::Stop(number));
             }
             if left.thefts > 0 && node.stopped && node.has_lock {

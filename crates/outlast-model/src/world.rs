@@ -55,6 +55,8 @@ pub struct Attempt {
     pub fence: u8,
     /// The record: as it was loaded, then with the note of intent.
     pub record: Record,
+    /// The record as it was loaded.
+    pub held: Record,
 }
 
 /// Where a process stands: between which two steps of the renewal (s1 to s12 of the failure
@@ -76,7 +78,9 @@ pub enum Step {
     Loaded(Attempt),
     /// s4: its note of intent is on disk.
     Noted(Attempt),
-    /// s5 to s8: it waits for the answer.
+    /// s5: it is connected, and has looked at the lock for the last time.
+    Checked(Attempt),
+    /// s6 to s8: it waits for the answer.
     Sent {
         /// What for.
         attempt: Attempt,
@@ -118,6 +122,7 @@ impl Step {
         match self {
             Self::Down | Self::Idle | Self::InDoubt { .. } | Self::Launched => false,
             Self::Answered { .. }
+            | Self::Checked(_)
             | Self::Leased { .. }
             | Self::Loaded(_)
             | Self::Noted(_)
