@@ -146,6 +146,11 @@ impl Decisions {
         next
     }
 
+    /// Its generation, and the name of its standing.
+    pub fn name(&self, record: Record) -> (u64, &'static str) {
+        self.with(record, |grant| (grant.generation.0, standing(grant.standing)))
+    }
+
     /// Its generation.
     pub fn generation(&self, record: Record) -> u8 {
         self.with(record, |grant| u8::try_from(grant.generation.0).expect("few renewals"))
@@ -212,6 +217,17 @@ impl Decisions {
         records.push(grant);
         alike.push(record);
         record
+    }
+}
+
+/// The name of a standing.
+pub const fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::CoolingDown { .. } => "cooling-down",
+        Standing::Live => "live",
+        Standing::Parked { .. } => "parked",
+        Standing::Renewing { .. } => "renewing",
+        Standing::Revoking { .. } => "revoking",
     }
 }
 

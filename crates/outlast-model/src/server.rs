@@ -51,6 +51,12 @@ impl Server {
         Self { tokens, revoked: None }
     }
 
+    /// As if somebody else had had the family revoked.
+    #[must_use]
+    pub fn after_revocation(self) -> Self {
+        Self { revoked: Some(Window::LateRequest), ..self }
+    }
+
     /// How the family was lost, if it was.
     pub fn revoked(&self) -> Option<Window> {
         self.revoked
