@@ -1,6 +1,7 @@
 //! The sidecar a child uses: one in this process, for as long as the child lives.
 
 use crate::exit::Fault;
+use crate::output;
 use outlast::{Keeper, Secret};
 use outlast_daemon::{Options, Sidecar, SidecarError, draw_capability};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -79,6 +80,7 @@ pub(crate) async fn end(sidecar: Sidecar, keeper: &Keeper) {
     if tokio::time::timeout(END_TIME_MAX, ended).await.is_err() {
         tracing::warn!("not everything that was under way ended in time");
     }
+    tell_unpersisted(keeper);
 }
 
 /// Begins nothing more, and waits until nothing is under way: the process must not end between a
@@ -87,6 +89,18 @@ pub(crate) async fn let_renewals_end(keeper: &Keeper) {
     keeper.close();
     if tokio::time::timeout(END_TIME_MAX, keeper.settled()).await.is_err() {
         tracing::warn!("a renewal did not end in time");
+    }
+    tell_unpersisted(keeper);
+}
+
+/// Says which token sets end with this process, for the disk refused them to the last (F20).
+fn tell_unpersisted(keeper: &Keeper) {
+    for handle in keeper.grants().filter_map(|id| keeper.grant(id).ok()).filter(|handle| !handle.is_persisted()) {
+        output::talk(&format!(
+            "WARNING: the renewed token set of grant {} is NOT on disk, for the disk refuses it, and this process \
+             ends now: once the access token has ended, its owner may have to sign in again; run outlast doctor",
+            handle.id()
+        ));
     }
 }
 

@@ -61,7 +61,18 @@ pub struct TroubleStatus {
 impl GrantStatus {
     /// How the grant of `handle` stands at `now`, by its record.
     pub fn of(handle: &GrantHandle, grant: &Grant, now: Timestamp) -> Self {
-        Self::describe(handle.settings(), grant, handle.due_at(grant), now)
+        let described = Self::describe(handle.settings(), grant, handle.due_at(grant), now);
+        if handle.is_persisted() {
+            return described;
+        }
+        Self {
+            code: Some(Code::StoreUnwritable.as_str().to_owned()),
+            detail: Some("the renewed token set is not on disk yet, for the disk refuses it".to_owned()),
+            what_to_do: "make room on the disk, or mend it, before this process is stopped: it holds the only copy, \
+                         and goes on trying to write it"
+                .to_owned(),
+            ..described
+        }
     }
 
     /// The same from plain data; `due_at` is when the held token set is due for renewal.

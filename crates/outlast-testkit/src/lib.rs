@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod contract;
+pub mod faults;
 pub mod judge;
 pub mod peer;
 pub mod strict_server;

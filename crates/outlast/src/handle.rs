@@ -11,6 +11,7 @@ use outlast_core::rotation::due_retirement;
 use outlast_core::token::TokenSet;
 use outlast_core::{Ask, Cause, Generation, Grant, GrantId, Plan, Standing, Timestamp};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// One grant of a [`Keeper`]. Cheap to clone.
@@ -127,7 +128,20 @@ impl GrantHandle {
         let left = clock.now().until(deadline);
         tokio::select! {
             landed = self.keeper.renew(&self.entry, ask) => landed,
+            // The flight goes on trying to write it down; nobody has to wait for the disk.
+            () = self.served_from_memory() => Ok(()),
             () = clock.sleep(left) => Err(TokenError::TimedOut { grant: self.id().clone() }),
+        }
+    }
+
+    /// Waits until a renewed token set is published that the disk refused.
+    async fn served_from_memory(&self) {
+        loop {
+            let changed = self.entry.changed.notified();
+            if !self.is_persisted() {
+                return;
+            }
+            changed.await;
         }
     }
 
@@ -187,6 +201,13 @@ impl GrantHandle {
     /// The record as it is on disk now.
     pub async fn record(&self) -> Result<Grant, TokenError> {
         Ok(self.keeper.reload(&self.entry).await?.grant.clone())
+    }
+
+    /// Whether what is served is on disk. If not, the disk refused a token set that the server had rotated
+    /// to already (F20): the only copy is in this process, which tries to write it down until it can. A
+    /// process should not end before that, as far as it has the choice.
+    pub fn is_persisted(&self) -> bool {
+        !self.entry.unpersisted.load(Ordering::Acquire)
     }
 
     /// When the held token set is due for renewal, where known.

@@ -28,6 +28,7 @@ use outlast_core::{
 use outlast_oauth::dpop::{self, Nonces};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Longest wait of one caller (L2).
@@ -37,15 +38,6 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const LEASE_PATIENCE: Duration = Duration::from_secs(45);
 /// Longest time that finding the authorization server may take, with all its requests.
 const DISCOVERY_MAX: Duration = Duration::from_secs(20);
-/// Pauses between attempts to persist a token set that a full or failing disk refused (F20).
-const PERSIST_AGAIN: [Duration; 6] = [
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-    Duration::from_secs(20),
-    Duration::from_secs(60),
-];
 /// How often an attempt is begun anew because another process wrote in between.
 pub(crate) const ROUNDS_MAX: usize = 8;
 
@@ -73,6 +65,8 @@ pub(crate) struct Entry {
     /// Tells whoever waits that another record was published.
     pub(crate) changed: tokio::sync::Notify,
     publishing: std::sync::Mutex<()>,
+    /// Whether what is published is newer than what is on disk (F20).
+    pub(crate) unpersisted: AtomicBool,
     provider: tokio::sync::OnceCell<Provider>,
     pub(crate) coarse: CoarseTime,
 }
@@ -139,6 +133,7 @@ impl Keeper {
                 flight: Flight::default(),
                 changed: tokio::sync::Notify::new(),
                 publishing: std::sync::Mutex::new(()),
+                unpersisted: AtomicBool::new(false),
                 provider: tokio::sync::OnceCell::new(),
                 coarse: coarse.clone(),
                 settings,
@@ -348,11 +343,9 @@ impl Keeper {
                 self.publish(entry, next);
                 Ok(Attempted::Settled)
             }
-            Err(StoreError::Unwritable { .. }) if next.generation > held.generation => {
-                // The server has rotated: what memory holds is the only copy. Serve it, and go on
-                // trying to write it down while the lease keeps every other process away.
-                self.publish(entry, next.clone());
-                self.persist(lease, intent.generation, &next).await.map(|()| Attempted::Settled)
+            Err(error) if next.generation > held.generation && !matches!(error, StoreError::Fenced { .. }) => {
+                let settled = self.serve_from_memory(entry, lease, intent.generation, next).await;
+                settled.map(|()| Attempted::Settled)
             }
             Err(error) => Err(error),
         }
@@ -381,18 +374,6 @@ impl Keeper {
                 pause,
             },
             Err(Unrenewable::RotationBlocked(why)) => Outcome::CommandFailed { detail: why.to_owned() },
-        }
-    }
-
-    async fn persist(&self, lease: &Lease, expected: Generation, next: &Grant) -> Result<(), StoreError> {
-        let mut pauses = PERSIST_AGAIN.into_iter().chain(std::iter::repeat(PERSIST_AGAIN[PERSIST_AGAIN.len() - 1]));
-        loop {
-            tracing::error!(grant = %next.id, code = %Code::StoreUnwritable, "a renewed token set is not on disk yet");
-            self.0.parts.clock.sleep(pauses.next().unwrap_or(PERSIST_AGAIN[0])).await;
-            match self.0.parts.store.commit(lease, expected, next).await {
-                Err(StoreError::Unwritable { .. }) => {}
-                settled => return settled,
-            }
         }
     }
 

@@ -49,6 +49,7 @@ mod spending;
 mod subject_grant;
 mod system_clock;
 mod token_error;
+mod unpersisted;
 
 pub use handle::GrantHandle;
 pub use introspection::Introspected;

@@ -335,11 +335,17 @@ struct FullDisk {
     inner: MemoryStore,
     full: AtomicBool,
     full_after_intent: AtomicBool,
+    trouble: fn() -> StoreError,
 }
 
 impl FullDisk {
     fn new() -> Self {
-        Self { inner: MemoryStore::new(), full: AtomicBool::new(false), full_after_intent: AtomicBool::new(false) }
+        Self::with(|| StoreError::Unwritable { detail: "no space left on device".to_owned() })
+    }
+
+    fn with(trouble: fn() -> StoreError) -> Self {
+        let (full, full_after_intent) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { inner: MemoryStore::new(), full, full_after_intent, trouble }
     }
 }
 
@@ -364,7 +370,7 @@ impl TokenStore for FullDisk {
             self.full.store(true, Ordering::SeqCst);
         }
         match full {
-            true => Box::pin(async { Err(StoreError::Unwritable { detail: "no space left on device".to_owned() }) }),
+            true => Box::pin(async { Err((self.trouble)()) }),
             false => self.inner.commit(lease, expected, next),
         }
     }
@@ -404,6 +410,34 @@ async fn f20_a_disk_that_fills_up_during_a_renewal_loses_nothing() {
     pass(61).await;
     let other = world.process().grant(&crm()).unwrap();
     assert_eq!(other.record().await.unwrap().generation, Generation(2), "and written down as soon as that works");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f20_whatever_the_trouble_of_the_store_a_rotated_token_set_is_served_and_written_down_later() {
+    let troubles: [fn() -> StoreError; 4] = [
+        || StoreError::Unwritable { detail: "no space left on device".to_owned() },
+        || StoreError::Busy { grant: crm() },
+        || StoreError::Corrupt { detail: "outlast.db has gone".to_owned() },
+        || StoreError::Insecure { detail: "open to others".to_owned(), mend: "chmod".to_owned() },
+    ];
+    for trouble in troubles {
+        let disk = Arc::new(FullDisk::with(trouble));
+        let world = World::over(Arc::clone(&disk) as Arc<dyn TokenStore>);
+        let handle = world.granted().await;
+        disk.full_after_intent.store(true, Ordering::SeqCst);
+        pass(101).await;
+        let before = world.clock.now();
+        assert_eq!(access(&handle).await, "access-2", "{:?}", trouble());
+        assert!(world.clock.now().since(before) < Duration::from_secs(1), "nobody waits for the disk");
+        assert!(!handle.is_persisted());
+        disk.full_after_intent.store(false, Ordering::SeqCst);
+        disk.full.store(false, Ordering::SeqCst);
+        pass(2).await;
+        assert!(handle.is_persisted());
+        let other = world.process().grant(&crm()).unwrap();
+        assert_eq!(access(&other).await, "access-2");
+        assert_eq!(world.server.seen().requests, 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]
