@@ -331,6 +331,7 @@ async fn n17_nobody_waits_longer_than_ten_minutes() {
     tokio::time::sleep(Duration::from_secs(599)).await;
     assert!(!going.login.is_finished());
     tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(going.login.is_finished(), "simulated time would wait for any end");
     assert_eq!(going.login.await.unwrap().unwrap_err().code(), Code::LoginExpired);
 }
 
@@ -347,6 +348,7 @@ async fn n17_after_ten_minutes_nobody_listens_and_a_late_answer_is_sent_nowhere(
     assert!(!going.login.is_finished());
     assert!(TcpStream::connect(socket(&late)).await.is_ok(), "it is listened until then");
     tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(going.login.is_finished(), "simulated time would wait for any end");
     assert_eq!(going.login.await.unwrap().unwrap_err().code(), Code::LoginExpired);
     assert!(TcpStream::connect(socket(&late)).await.is_err(), "and no longer");
     assert!(world.script.sent().is_empty());
