@@ -77,6 +77,22 @@ fn n15_a_request_carries_the_challenge_and_the_exchange_its_verifier_each_time_a
 }
 
 #[test]
+fn n45_a_server_found_through_its_resource_has_to_list_s256() {
+    let listing = |methods: Option<&[&str]>, must_list_pkce| Provider {
+        code_challenge_methods: methods.map(|all| all.iter().map(|method| (*method).to_owned()).collect()),
+        must_list_pkce,
+        ..provider()
+    };
+    let asked = |provider: &Provider| begin(&terms(), provider, &Wanted::default()).map(drop);
+    assert_eq!(asked(&listing(None, true)), Err(CannotAsk::SilentAboutS256));
+    assert_eq!(asked(&listing(None, false)), Ok(()), "RFC 8414 lets others say nothing");
+    for methods in [&[] as &[&str], &["plain"], &["s256"]] {
+        assert_eq!(asked(&listing(Some(methods), true)), Err(CannotAsk::NoS256), "{methods:?}");
+    }
+    assert_eq!(asked(&listing(Some(&["plain", "S256"]), true)), Ok(()));
+}
+
+#[test]
 fn n15_n45_a_server_without_s256_is_refused_and_never_asked_plainly() {
     let with = |methods: Option<&[&str]>, must_list_pkce| {
         let code_challenge_methods = methods.map(|list| list.iter().map(|each| (*each).to_owned()).collect());
