@@ -1,6 +1,8 @@
 //! A home of its own for the real binary, and a strict server to talk to.
 #![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods, missing_docs, unreachable_pub)]
 
+pub mod judged;
+
 use outlast_sandbox::{IssuedTokens, Sandbox, Settings};
 use serde_json::Value;
 use std::io::Write;
