@@ -25,11 +25,11 @@ pub fn read_token_set(text: &str) -> Option<TokenResponse> {
         return None;
     }
     let access = find("access_token")?.as_str().filter(|token| is_vschar(token))?;
-    let token_type = match find("token_type").and_then(Value::as_str) {
+    let token_type = match find("token_type") {
         // Left out although required: servers that do so mean bearer.
-        None => TokenType::Bearer,
-        Some(name) if name.eq_ignore_ascii_case("bearer") => TokenType::Bearer,
-        Some(name) if name.eq_ignore_ascii_case("dpop") => TokenType::Dpop,
+        None | Some(Value::Null) => TokenType::Bearer,
+        Some(Value::String(name)) if name.eq_ignore_ascii_case("bearer") => TokenType::Bearer,
+        Some(Value::String(name)) if name.eq_ignore_ascii_case("dpop") => TokenType::Dpop,
         // N04: a token of a type we do not know must not be used.
         Some(_) => return None,
     };
@@ -114,7 +114,9 @@ mod tests {
 
     #[test]
     fn n04_a_token_of_unknown_type_is_not_used() {
-        assert!(read_token_set(r#"{"access_token":"a","token_type":"mac"}"#).is_none());
+        for other in [r#""mac""#, r#""""#, "7", "true", r#"["bearer"]"#, r#"{"bearer":1}"#] {
+            assert!(read_token_set(&format!(r#"{{"access_token":"a","token_type":{other}}}"#)).is_none(), "{other}");
+        }
         assert!(read_token_set(r#"{"access_token":"a","token_type":"BEARER"}"#).is_some());
         assert!(read_token_set(r#"{"access_token":"a"}"#).is_some());
     }

@@ -238,6 +238,11 @@ fn f34_a_cut_or_broken_body_is_read_as_far_as_it_goes() {
     assert_eq!(at_token(400, r#"{"error":"invalid_grant","error_desc"#), "refresh_token_expired_or_revoked");
     assert_eq!(at_token(400, "\u{feff}{\"error\":\"invalid_grant\"}"), "refresh_token_expired_or_revoked");
     assert_eq!(at_token(400, r#"{"error":"#), "unknown");
+    assert_eq!(
+        at_token(400, r#"{"error":"invalid_grant"#),
+        "unknown",
+        "a word that is cut may be the beginning of another"
+    );
     assert_eq!(at_token(400, &"[".repeat(100_000)), "unknown");
     assert_eq!(at_token(400, &r#"{"a":"#.repeat(100_000)), "unknown");
     assert_eq!(at_token(200, "\0\0\0"), "unknown");

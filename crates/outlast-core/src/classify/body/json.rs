@@ -50,12 +50,13 @@ impl<'a> Scanner<'a, '_> {
             b'[' => self.open(true),
             b'}' | b']' => self.close(),
             b'"' => {
-                let text = self.string();
+                let (text, is_whole) = self.string();
                 if self.is_key() {
                     self.key = pack(text);
-                } else {
+                } else if is_whole || text.contains(&b' ') {
                     self.scalar(Scalar::Text(text));
                 }
+                // A word that is cut off may be the beginning of another one, and condemns no grant.
                 return;
             }
             b'-' | b'0'..=b'9' => {
@@ -126,22 +127,23 @@ impl<'a> Scanner<'a, '_> {
         self.facts.take(key, parent, u8::try_from(depth).unwrap_or(u8::MAX), value);
     }
 
-    /// Reads a string from its opening quote; one that is cut off reaches to the end.
-    fn string(&mut self) -> &'a [u8] {
+    /// Reads a string from its opening quote, and says whether it has an end; one that is cut off
+    /// reaches to that of the body.
+    fn string(&mut self) -> (&'a [u8], bool) {
         let start = self.at + 1;
         let mut at = start;
         while at < self.text.len() {
             match self.text[at] {
                 b'"' => {
                     self.at = at + 1;
-                    return &self.text[start..at];
+                    return (&self.text[start..at], true);
                 }
                 b'\\' => at += 2,
                 _ => at += 1,
             }
         }
         self.at = self.text.len();
-        &self.text[start..]
+        (&self.text[start..], false)
     }
 
     /// Whether a colon follows.
