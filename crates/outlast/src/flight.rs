@@ -1,15 +1,16 @@
 //! One renewal per grant and process; no caller can cancel it.
 
+use crate::sync::{AbortHandle, Mutex, MutexGuard, spawn};
 use crate::token_error::TokenError;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 type Landing = Shared<BoxFuture<'static, Result<(), TokenError>>>;
 
 struct Aloft {
     landing: Landing,
-    task: tokio::task::AbortHandle,
+    task: AbortHandle,
 }
 
 /// The renewal that is aloft for a grant, if one is.
@@ -40,13 +41,13 @@ impl Flight {
         landing.await
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Aloft>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Aloft>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn launch(slot: &mut Option<Aloft>, work: impl Future<Output = Result<(), TokenError>> + Send + 'static) -> Landing {
-    let joined = tokio::spawn(work);
+    let joined = spawn(work);
     let task = joined.abort_handle();
     let landing = async move {
         joined.await.unwrap_or_else(|lost| {

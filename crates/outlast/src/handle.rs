@@ -97,7 +97,7 @@ impl GrantHandle {
                     // Another process may have renewed or revived it since: look before giving up.
                     let latest = self.keeper.reload(&self.entry).await?;
                     if Arc::ptr_eq(&latest, &record) {
-                        self.meet(obstacle, &record.grant, ask, obstacles_end).await?;
+                        self.meet(obstacle, &record, ask, obstacles_end).await?;
                     }
                 }
             }
@@ -137,7 +137,7 @@ impl GrantHandle {
     /// Waits until a renewed token set is published that the disk refused.
     async fn served_from_memory(&self) {
         loop {
-            let changed = self.entry.changed.notified();
+            let changed = self.entry.published.changed();
             if !self.is_persisted() {
                 return;
             }
@@ -146,7 +146,14 @@ impl GrantHandle {
     }
 
     /// Waits for an obstacle that will pass in time; otherwise says what it is.
-    async fn meet(&self, obstacle: Plan<'_>, grant: &Grant, ask: Ask, deadline: Timestamp) -> Result<(), TokenError> {
+    async fn meet(
+        &self,
+        obstacle: Plan<'_>,
+        record: &Arc<Published>,
+        ask: Ask,
+        deadline: Timestamp,
+    ) -> Result<(), TokenError> {
+        let grant = &record.grant;
         let id = grant.id.clone();
         match obstacle {
             Plan::NeedsUser(cause) => Err(TokenError::NeedsUser { grant: id, cause }),
@@ -162,7 +169,7 @@ impl GrantHandle {
                     return Err(TokenError::CoolingDown { grant: id, until, trouble });
                 }
                 tokio::select! {
-                    () = self.entry.changed.notified() => {}
+                    () = self.entry.published.other_than(record) => {}
                     () = self.keeper.clock().sleep(self.keeper.now().until(until)) => {}
                 }
                 Ok(())
@@ -218,7 +225,7 @@ impl GrantHandle {
     /// Waits until another record of this grant is published in this process, or `at_most` passes.
     pub async fn changed(&self, at_most: Duration) {
         tokio::select! {
-            () = self.entry.changed.notified() => {}
+            () = self.entry.published.changed() => {}
             () = self.keeper.clock().sleep(at_most) => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::flight::Flight;
 use crate::handle::GrantHandle;
+use crate::latest::Latest;
 use crate::published::{AccessToken, Published};
 use crate::redeem;
 use crate::servers::{Servers, down};
@@ -11,7 +12,6 @@ use crate::spending::Spending;
 use crate::subject_grant::{TokensBehind, refuses_tokens};
 use crate::system_clock::CoarseTime;
 use crate::token_error::TokenError;
-use arc_swap::ArcSwapOption;
 use outlast_core::classify::{Evidence, Quirks, Verdict};
 use outlast_core::freshness::Lead;
 use outlast_core::outage::answered;
@@ -60,11 +60,8 @@ pub(crate) struct Entry {
     pub(crate) quirks: Quirks,
     pub(crate) grant_type: &'static dyn GrantType,
     pub(crate) lead: Lead,
-    pub(crate) published: ArcSwapOption<Published>,
+    pub(crate) published: Latest<Published>,
     pub(crate) flight: Flight,
-    /// Tells whoever waits that another record was published.
-    pub(crate) changed: tokio::sync::Notify,
-    publishing: std::sync::Mutex<()>,
     /// Whether what is published is newer than what is on disk (F20).
     pub(crate) unpersisted: AtomicBool,
     provider: tokio::sync::OnceCell<Provider>,
@@ -129,10 +126,8 @@ impl Keeper {
                 quirks: Quirks::for_provider(&settings.quirks),
                 lead: Lead::of(&settings.id).at_most(settings.terms().renew_within),
                 grant_type,
-                published: ArcSwapOption::empty(),
+                published: Latest::default(),
                 flight: Flight::default(),
-                changed: tokio::sync::Notify::new(),
-                publishing: std::sync::Mutex::new(()),
                 unpersisted: AtomicBool::new(false),
                 provider: tokio::sync::OnceCell::new(),
                 coarse: coarse.clone(),
@@ -225,21 +220,14 @@ impl Keeper {
 
     /// Publishes a record unless a later generation is published already (S3).
     pub(crate) fn publish(&self, entry: &Entry, grant: Grant) -> Arc<Published> {
-        let publishing = entry.publishing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let current = entry.published.load_full();
-        let next = match current {
-            Some(current) if current.grant.generation > grant.generation => return current,
-            Some(current) if current.grant == grant => return current,
+        entry.published.publish(grant.generation.0, |current| match current {
+            Some(current) if current.grant == grant => Arc::clone(current),
             current => {
                 let same = current.filter(|current| current.grant.generation == grant.generation);
                 let accepted = same.is_some_and(|current| current.accepted());
                 Arc::new(Published::new(grant, entry.lead, &entry.settings.presentation, accepted))
             }
-        };
-        entry.published.store(Some(Arc::clone(&next)));
-        drop(publishing);
-        entry.changed.notify_waiters();
-        next
+        })
     }
 
     /// Joins the renewal that is aloft for this grant, or launches one on a task of its own: a
@@ -291,10 +279,10 @@ impl Keeper {
             // The holder before us died with a token in flight: its fate is found out on D4's
             // schedule, and meanwhile the lease is free for whoever knows more.
             drop(lease);
-            self.publish(entry, held);
+            let found = self.publish(entry, held);
             tokio::select! {
                 // A login in this process settles it sooner.
-                () = entry.changed.notified() => {}
+                () = entry.published.other_than(&found) => {}
                 () = self.0.parts.clock.sleep(self.now().until(wait_until)) => {}
             }
         }

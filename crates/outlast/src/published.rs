@@ -1,5 +1,6 @@
 //! The record a process answers from: no lock, no IO.
 
+use crate::latest::Dated;
 use crate::presentation::Presentation;
 use http::{HeaderName, HeaderValue, Method, Uri};
 use outlast_core::freshness::Lead;
@@ -21,6 +22,12 @@ pub(crate) struct Published {
     /// What proves that a bound token is ours (RFC 9449); read once, for signing is slow enough.
     proof_key: Option<ProofKey>,
     accepted: AtomicBool,
+}
+
+impl Dated for Published {
+    fn generation(&self) -> u64 {
+        self.grant.generation.0
+    }
 }
 
 impl Published {
