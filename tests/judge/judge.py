@@ -9,6 +9,7 @@ unless a family is told otherwise. Tokens are opaque. See README.md for the endp
 import argparse
 import base64
 import json
+import math
 import secrets
 import socket
 import sys
@@ -30,6 +31,7 @@ class Family:
         self.spent_at = []  # for each refresh token, when it was first redeemed; None for the current one
         self.alive = True
         self.killed_by = None
+        self.access_from = 0  # access tokens of earlier rotations are refused before their time
         self.counts = dict.fromkeys(("requests", "rotations", "repeats", "reuses", "refusals", "answers_broken"), 0)
         self.answered = 0  # the newest rotation whose answer was handed to the kernel whole
 
@@ -131,6 +133,7 @@ class Judge:
 
     def fault_for(self, family):
         with self.lock:
+            self.faults = [fault for fault in self.faults if fault.get("until", math.inf) > time.monotonic()]
             for fault in self.faults:
                 if fault.get("family") in (None, family.name if family else None):
                     fault["times"] -= 1
@@ -139,6 +142,24 @@ class Judge:
                     self.log("fault", kind=fault["kind"], family=family.name if family else None)
                     return fault
         return None
+
+    def add_fault(self, wish):
+        fault = {"times": 1, **wish}
+        if "for" in wish:
+            fault |= {"times": math.inf, "until": time.monotonic() + wish["for"]}
+        with self.lock:
+            self.faults.append(fault)
+        return 200, {}
+
+    def end_access(self, name):
+        """From here on the resource refuses every access token that this family was given so far."""
+        with self.lock:
+            family = self.families.get(name)
+            if family is None:
+                return 404, {"error": "there is no such family"}
+            family.access_from = len(family.spent_at)
+            self.log("access-ended", family=name)
+            return 200, {}
 
     def answered(self, family, rotation, client):
         if family is not None and rotation is not None:
@@ -173,7 +194,7 @@ class Judge:
         """Whether a resource takes this access token: it lives out its time unless the family was killed."""
         with self.lock:
             family, rotation, ends_at = self.access.get(token, (None, None, 0))
-            return family is not None and family.alive and time.time() < ends_at
+            return family is not None and family.alive and rotation >= family.access_from and time.time() < ends_at
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -228,9 +249,9 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/whose":
             return self.answer(*self.judge.whose(wish.get("token")))
         if path == "/fault":
-            with self.judge.lock:
-                self.judge.faults.append({"kind": wish["kind"], "times": wish.get("times", 1), **wish})
-            return self.answer(200, {})
+            return self.answer(*self.judge.add_fault(wish))
+        if path == "/end-access":
+            return self.answer(*self.judge.end_access(wish.get("family")))
         return self.answer(404, {"error": "no such endpoint"})
 
     def client(self, form):

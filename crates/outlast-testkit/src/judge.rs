@@ -119,6 +119,11 @@ impl Judge {
         self.post("/fault", rule);
     }
 
+    /// From here on the resource refuses the access tokens that a family was given so far.
+    pub fn end_access(&self, family: &str) {
+        self.post("/end-access", &json!({ "family": family }));
+    }
+
     fn get(&self, path: &str) -> Value {
         self.read("GET", path, "")
     }
@@ -169,6 +174,28 @@ mod tests {
         let seen = Seen { alive: false, rotation: 1, answered: 1, requests: 3, reuses: 1 };
         assert_eq!(judge.seen("crm"), seen);
         assert_eq!(judge.seen_in_all()["killed"], 1);
+    }
+
+    #[test]
+    fn access_ends_before_its_time_and_a_fault_lasts_as_long_as_it_was_told_to() {
+        let judge = Judge::start(None);
+        let first = judge.family(&json!({ "name": "crm" }));
+        let resource = |held: &Value| {
+            let bearer = format!("Bearer {}", held["access_token"].as_str().expect("an access token"));
+            let headers = [("authorization", bearer.as_str())];
+            exchange("GET", judge.origin(), "/resource", &headers, b"").expect("the judge answers").status
+        };
+        assert_eq!(resource(&first), 200);
+        judge.end_access("crm");
+        assert_eq!(resource(&first), 401);
+        judge.fault(&json!({ "kind": "unavailable", "for": 3600 }));
+        assert_eq!((refresh(&judge, &first).0, refresh(&judge, &first).0), (503, 503));
+        let judge = Judge::start(None);
+        let first = judge.family(&json!({}));
+        judge.fault(&json!({ "kind": "unavailable", "for": 0 }));
+        let (status, second) = refresh(&judge, &first);
+        assert_eq!(status, 200);
+        assert_eq!(second["scope"], "read");
     }
 
     #[test]
