@@ -72,7 +72,7 @@ class Judge:
     def mint(self, family):
         rotation = len(family.spent_at)
         family.spent_at.append(None)
-        refresh, access = "rt-" + secrets.token_urlsafe(24), "at-" + secrets.token_urlsafe(24)
+        refresh, access = "CANARY-refresh-" + secrets.token_urlsafe(24), "CANARY-access-" + secrets.token_urlsafe(24)
         self.refresh[refresh] = (family, rotation)
         self.access[access] = (family, rotation, time.time() + family.life)
         return {

@@ -115,7 +115,7 @@ fn commands(run: &Run, name: &str, mut dice: Dice) {
         let mut child = run.field.command(&tag, &["token", &grant, "--renew", "--json"]).spawn().unwrap();
         run.strike(&mut child, &tag, from, &Run::aim(&mut dice, 120));
         // Whatever it printed before its end, somebody may have read.
-        let output = child.wait_with_output().unwrap();
+        let output = run.field.ended(child);
         if let Ok(token) = serde_json::from_slice::<Value>(&output.stdout) {
             run.tell(&grant, floor, token["generation"].as_u64().unwrap(), &tag);
         }
@@ -128,7 +128,7 @@ fn commands(run: &Run, name: &str, mut dice: Dice) {
 }
 
 /// A sidecar, killed and begun again; meanwhile it is asked for new tokens.
-fn sidecars(run: &Arc<Run>, name: &str, start: fn(&Path, &str) -> Serving, mut dice: Dice) {
+fn sidecars(run: &Arc<Run>, name: &str, start: fn(&Field, &str) -> Serving, mut dice: Dice) {
     for n in 0_u64.. {
         if !run.goes_on() {
             return;
@@ -137,7 +137,7 @@ fn sidecars(run: &Arc<Run>, name: &str, start: fn(&Path, &str) -> Serving, mut d
         // It answers from what it knows while that is good: never from less than was told before it began.
         let mut floors: BTreeMap<String, u64> =
             run.told.keys().map(|grant| (grant.clone(), run.floor(grant))).collect();
-        let mut serving = start(run.field.home(), &tag);
+        let mut serving = start(&run.field, &tag);
         if !serving.socket.exists() {
             run.surprises.lock().unwrap().push(format!("{tag} did not start: {}", serving.said));
             let _ = serving.child.kill();
@@ -197,7 +197,7 @@ fn wait_for_the_word(run: &Run, grant: &str) -> Value {
         if status["code"] == "lost-rotation" {
             return status;
         }
-        drop(run.field.command("finder", &["token", grant]).output().unwrap());
+        drop(run.field.output("finder", &["token", grant]));
         std::thread::sleep(Duration::from_millis(50));
     }
     panic!("{grant} is lost, and its status does not say so: {}", run.field.status(grant));
@@ -269,7 +269,7 @@ fn t5_no_kill_loses_a_token_that_anybody_was_told() {
         let run = Arc::clone(&run);
         threads.push(std::thread::spawn(move || commands(&run, &format!("token-{n}"), Dice::new(seed * 10 + n))));
     }
-    for (n, name, start) in [(4, "run", Serving::run as fn(&Path, &str) -> Serving), (5, "serve", Serving::serve)] {
+    for (n, name, start) in [(4, "run", Serving::run as fn(&Field, &str) -> Serving), (5, "serve", Serving::serve)] {
         let run = Arc::clone(&run);
         threads.push(std::thread::spawn(move || sidecars(&run, name, start, Dice::new(seed * 10 + n))));
     }
@@ -290,7 +290,7 @@ fn judge(run: &Run, names: &[String], seconds: f64, revived: usize) {
     // Every grant is asked once more by nobody who is killed: it is served, or known to be lost.
     for name in names {
         let floor = run.floor(name);
-        let output = run.field.command("last", &["token", name, "--renew", "--json"]).output().unwrap();
+        let output = run.field.output("last", &["token", name, "--renew", "--json"]);
         let status = run.field.status(name);
         assert!(output.status.success() || status["code"] == "lost-rotation", "{name}: {output:?} {status}");
         // The store holds what anybody was told, or something newer.

@@ -41,7 +41,7 @@ fn ask_by_command(field: &Field, tag: &str, others_run: &AtomicBool) -> Waits {
     let (mut last, mut waits) = (0, Vec::new());
     while others_run.load(Ordering::SeqCst) {
         let began = monotonic();
-        let output = field.command(tag, &["token", "crm", "--renew", "--json"]).output().unwrap();
+        let output = field.output(tag, &["token", "crm", "--renew", "--json"]);
         assert!(output.status.success(), "{output:?}");
         let token: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(generation(&token) > last, "{token} after {last}");
@@ -102,7 +102,7 @@ fn t6_eight_processes_spend_no_token_twice_and_each_gets_its_turn() {
     let asks = number("OUTLAST_ROTATIONS", 500);
     let field = Field::new(&["crm".to_owned()]);
     field.import("crm", &json!({ "name": "crm", "life": 3600 }));
-    let (mut serve, mut run) = (Serving::serve(field.home(), "serve"), Serving::run(field.home(), "run"));
+    let (mut serve, mut run) = (Serving::serve(&field, "serve"), Serving::run(&field, "run"));
     let others_run = AtomicBool::new(true);
     let began = monotonic();
     let waits: Vec<(&str, Waits)> = std::thread::scope(|scope| {
@@ -154,8 +154,8 @@ fn f08_eight_processes_at_an_expiry_send_one_request() {
     const LIFE: f64 = 4.0;
     let field = Arc::new(Field::new(&["crm".to_owned()]));
     field.import("crm", &json!({ "name": "crm", "life": LIFE }));
-    let mut processes = vec![Serving::serve(field.home(), "serve")];
-    processes.extend((1..8).map(|n| Serving::run(field.home(), &format!("run-{n}"))));
+    let mut processes = vec![Serving::serve(&field, "serve")];
+    processes.extend((1..8).map(|n| Serving::run(&field, &format!("run-{n}"))));
     for expiry in 1..=5 {
         let rotated = field.events.wait(0, Duration::from_secs(60), |it| it.kind == "rotated" && it.rotation == expiry);
         assert!(rotated.is_some(), "nobody renewed for the {expiry}. time");

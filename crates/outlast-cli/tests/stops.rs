@@ -31,7 +31,7 @@ fn renewing(field: &Field, tag: &str) -> Child {
 
 fn token(field: &Field, arguments: &[&str]) -> Output {
     let all: Vec<&str> = ["token", "crm", "--json"].iter().chain(arguments).copied().collect();
-    field.command("other", &all).output().unwrap()
+    field.output("other", &all)
 }
 
 fn generation(output: &Output) -> u64 {
@@ -79,7 +79,7 @@ fn f11_while_the_holder_is_stopped_after_the_send_others_serve_what_is_held_and_
     // More than a minute has passed: its time for the request is long up, and the answer is there.
     signal(&holder, "CONT");
     // The token in it has ended by now, so the next one is fetched at once.
-    assert!(generation(&holder.wait_with_output().unwrap()) >= 2);
+    assert!(generation(&field.ended(holder)) >= 2);
     let seen = field.judge.seen("crm");
     assert_eq!((seen.alive, seen.reuses, seen.requests), (true, 0, seen.rotation), "{seen:?}");
     assert!(generation(&token(&field, &[])) > seen.rotation);
@@ -164,7 +164,7 @@ fn f11_a_holder_that_is_stopped_before_the_send_goes_on_where_it_was() {
     assert_eq!(generation(&token(&field, &[])), 1, "what is held is served meanwhile");
     gate.open();
     signal(&holder, "CONT");
-    assert_eq!(generation(&holder.wait_with_output().unwrap()), 2);
+    assert_eq!(generation(&field.ended(holder)), 2);
     assert_whole(&field, 1);
 }
 
@@ -175,7 +175,7 @@ fn f13_a_holder_whose_lock_was_cleaned_away_while_it_was_stopped_sends_nothing()
     gate.open();
     assert_eq!(generation(&token(&field, &["--renew"])), 2, "another process has the lease by its name");
     signal(&holder, "CONT");
-    assert_eq!(generation(&holder.wait_with_output().unwrap()), 2, "it adopts what the other brought");
+    assert_eq!(generation(&field.ended(holder)), 2, "it adopts what the other brought");
     assert_whole(&field, 1);
 }
 
@@ -194,7 +194,7 @@ fn f09_a_loser_that_is_refused_adopts_the_winners_token_and_deletes_nothing() {
     std::fs::remove_file(field.state().join("locks/crm.lock")).unwrap();
     assert_eq!(generation(&token(&field, &["--renew"])), 2);
     assert!(monotonic() - arrived < 60.0);
-    let told = loser.wait_with_output().unwrap();
+    let told = field.ended(loser);
     assert_eq!(generation(&told), 2, "the winner's");
     let kinds: Vec<_> = field.events.all().into_iter().map(|event| (event.kind, event.client)).collect();
     assert!(kinds.contains(&("reused".to_owned(), "loser".to_owned())), "it was refused: {kinds:?}");
@@ -219,9 +219,9 @@ fn f13_no_process_id_is_taken_for_a_sign_of_life() {
 
 #[test]
 fn f77_whoever_is_told_to_end_during_a_renewal_keeps_its_answer() {
-    for (kind, starts) in [("serve", Serving::serve as fn(&Path, &str) -> Serving), ("run", Serving::run)] {
+    for (kind, starts) in [("serve", Serving::serve as fn(&Field, &str) -> Serving), ("run", Serving::run)] {
         let field = crm(json!({}));
-        let mut serving = starts(field.home(), kind);
+        let mut serving = starts(&field, kind);
         field.judge.fault(&json!({ "kind": "delay", "seconds": 3 }));
         let socket = serving.socket.clone();
         let asking = std::thread::spawn(move || ask(&socket, "/v1/grants/crm/token?renew=1"));
@@ -243,11 +243,11 @@ fn f77_whoever_is_told_to_end_during_a_renewal_keeps_its_answer() {
 fn f77_a_command_that_is_told_to_end_during_a_renewal_keeps_its_answer() {
     let field = crm(json!({}));
     field.judge.fault(&json!({ "kind": "delay", "seconds": 2 }));
-    let mut child = renewing(&field, "asker");
+    let child = renewing(&field, "asker");
     wait_for(&field, "rotated", "asker");
     signal(&child, "TERM");
     signal(&child, "INT");
-    assert!(!child.wait().unwrap().success());
+    assert!(!field.ended(child).status.success());
     assert_eq!(field.status("crm")["generation"], 2);
     assert_whole(&field, 1);
 }
@@ -269,7 +269,7 @@ fn f77_ending_at_any_moment_loses_nothing() {
     let mut dice = Dice::new(5);
     for n in 0..TIMES {
         let (tag, from) = (format!("serve-{n}"), field.events.count());
-        let mut serving = Serving::serve(field.home(), &tag);
+        let mut serving = Serving::serve(&field, &tag);
         match dice.below(3) {
             0 => std::thread::sleep(Duration::from_millis(dice.below(400))),
             1 => drop(field.events.wait(from, PATIENCE, |it| it.client == tag && it.kind == "rotated")),

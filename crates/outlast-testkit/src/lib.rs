@@ -1,5 +1,6 @@
 //! For tests only: simulated clock, fault injection, the contract suites and the tidy test.
 
+pub mod canary;
 pub mod clock;
 pub mod contract;
 pub mod faults;
