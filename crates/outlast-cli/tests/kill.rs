@@ -18,6 +18,7 @@ use std::process::Child;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use support::home::Home;
 use support::judged::{Dice, Event, Field, Serving, ask, figures, monotonic, number, permille};
 
 const GRANTS: u64 = 16;
@@ -128,7 +129,7 @@ fn commands(run: &Run, name: &str, mut dice: Dice) {
 }
 
 /// A sidecar, killed and begun again; meanwhile it is asked for new tokens.
-fn sidecars(run: &Arc<Run>, name: &str, start: fn(&Field, &str) -> Serving, mut dice: Dice) {
+fn sidecars(run: &Arc<Run>, name: &str, start: fn(&Home, &str) -> Serving, mut dice: Dice) {
     for n in 0_u64.. {
         if !run.goes_on() {
             return;
@@ -269,7 +270,7 @@ fn t5_no_kill_loses_a_token_that_anybody_was_told() {
         let run = Arc::clone(&run);
         threads.push(std::thread::spawn(move || commands(&run, &format!("token-{n}"), Dice::new(seed * 10 + n))));
     }
-    for (n, name, start) in [(4, "run", Serving::run as fn(&Field, &str) -> Serving), (5, "serve", Serving::serve)] {
+    for (n, name, start) in [(4, "run", Serving::run as fn(&Home, &str) -> Serving), (5, "serve", Serving::serve)] {
         let run = Arc::clone(&run);
         threads.push(std::thread::spawn(move || sidecars(&run, name, start, Dice::new(seed * 10 + n))));
     }

@@ -14,10 +14,10 @@ use outlast_testkit::judge::Judge;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
+use support::home::Home;
 use support::judged::{Dice, Serving, command, configure, figures, grant_table, import, monotonic, number, signal};
 
 const SERVERS: usize = 5;
@@ -139,13 +139,16 @@ impl Watched {
 }
 
 /// An agent with every grant, under `outlast run`.
-fn agent(home: &Path, tag: &str, seconds: u64) -> Child {
+fn agent(home: &Home, tag: &str, seconds: u64) -> Child {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/soak_agent.py");
     let (script, seconds) = (script.to_str().unwrap().to_owned(), seconds.to_string());
     let mut arguments = vec!["run", "--", "python3", &script, &seconds, "0.5"];
     let names: Vec<String> = Servers::grants().map(|(_, name)| name).collect();
     arguments.extend(names.iter().map(String::as_str));
-    command(home, tag, &arguments).stdin(Stdio::null()).spawn().unwrap()
+    let mut agent = command(home, tag, &arguments).stdin(Stdio::null()).spawn().unwrap();
+    // Now, and not at its end: what nobody reads stops who writes.
+    home.watch.listen("stderr of run", agent.stderr.take().unwrap(), &[]);
+    agent
 }
 
 #[test]
@@ -153,18 +156,16 @@ fn t16_agents_see_no_refusal_while_servers_go_wrong() {
     let seconds = number("OUTLAST_SOAK_SECONDS", 180);
     let mut dice = Dice::new(number("OUTLAST_SEED", 1));
     let servers = Servers::start();
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path();
-    fs::DirBuilder::new().mode(0o700).create(home.join("tmp")).unwrap();
+    let home = Home::new();
     let tables: String = Servers::grants().map(|(server, name)| grant_table(&name, &servers.0[server])).collect();
-    configure(home, &tables);
+    configure(home.path(), &tables);
     for (server, name) in Servers::grants() {
         let grace = if Servers::forgives(server) { 60 } else { 0 };
         let family = servers.0[server].family(&json!({ "name": name, "life": LIFE_SECONDS, "grace": grace }));
-        import(home, &name, &family);
+        import(&home, &name, &family);
     }
-    let mut daemon = Serving::serve(home, "serve");
-    let agents = [agent(home, "run-1", seconds), agent(home, "run-2", seconds)];
+    let mut daemon = Serving::serve(&home, "serve");
+    let agents = [agent(&home, "run-1", seconds), agent(&home, "run-2", seconds)];
     let began = monotonic();
     let (mut watched, mut ended, mut wrong) = (Watched::default(), BTreeMap::new(), BTreeMap::new());
     // The last faults come early enough to be over before the agents are.

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Child, Output};
 use std::sync::Arc;
 use std::time::Duration;
+use support::home::Home;
 use support::judged::{Dice, Field, Serving, ask, configure, grant_table, monotonic, signal};
 
 /// For things that have to happen, on a busy machine too.
@@ -149,7 +150,7 @@ fn stopped_before_the_send() -> (Field, Gate, Child) {
     let gate = Gate::closed(field.judge.origin());
     let table = grant_table("crm", &field.judge);
     let behind = format!("http://127.0.0.1:{}/token", gate.port());
-    configure(field.home(), &table.replace(&field.judge.token_endpoint(), &behind));
+    configure(field.path(), &table.replace(&field.judge.token_endpoint(), &behind));
     field.import("crm", &json!({ "name": "crm", "life": 3600 }));
     let holder = renewing(&field, "holder");
     gate.knocked();
@@ -219,7 +220,7 @@ fn f13_no_process_id_is_taken_for_a_sign_of_life() {
 
 #[test]
 fn f77_whoever_is_told_to_end_during_a_renewal_keeps_its_answer() {
-    for (kind, starts) in [("serve", Serving::serve as fn(&Field, &str) -> Serving), ("run", Serving::run)] {
+    for (kind, starts) in [("serve", Serving::serve as fn(&Home, &str) -> Serving), ("run", Serving::run)] {
         let field = crm(json!({}));
         let mut serving = starts(&field, kind);
         field.judge.fault(&json!({ "kind": "delay", "seconds": 3 }));

@@ -1,10 +1,10 @@
 //! Processes of the real binary over one store, judged by a server in another process.
 
-use outlast_testkit::canary::{Kind, Sink, Watch};
+use super::home::Home;
+use outlast_testkit::canary::Kind;
 use outlast_testkit::judge::Judge;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -71,15 +71,19 @@ pub fn monotonic() -> f64 {
     now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }
 
-/// A store and a configuration of some grants at a judge, under a watch for secrets: whoever is started
-/// through it logs all that it can, and its end fails the test if a secret was seen where none belongs.
+/// A store and a configuration of some grants at a judge.
 pub struct Field {
-    pub folder: tempfile::TempDir,
+    home: Home,
     pub judge: Judge,
     pub events: Events,
-    pub watch: Watch,
-    /// What the environment of every process names as its proxy (S6).
-    proxy: Sink,
+}
+
+impl std::ops::Deref for Field {
+    type Target = Home;
+
+    fn deref(&self) -> &Home {
+        &self.home
+    }
 }
 
 impl Field {
@@ -87,27 +91,15 @@ impl Field {
     pub fn new(grants: &[String]) -> Self {
         let (judge, told) = Judge::with_events();
         let events = Events::follow(told);
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::DirBuilder::new().mode(0o700).create(folder.path().join("tmp")).unwrap();
-        let field = Self { folder, judge, events, watch: Watch::new(), proxy: Sink::start() };
-        let tables: String = grants.iter().map(|name| grant_table(name, &field.judge)).collect();
-        configure(field.home(), &tables);
-        field
-    }
-
-    pub fn home(&self) -> &Path {
-        self.folder.path()
-    }
-
-    pub fn state(&self) -> PathBuf {
-        self.home().join(".local/state/outlast")
+        let home = Home::new();
+        let tables: String = grants.iter().map(|name| grant_table(name, &judge)).collect();
+        configure(home.path(), &tables);
+        Self { home, judge, events }
     }
 
     /// The binary, as a process that the judge knows by `tag`.
     pub fn command(&self, tag: &str, arguments: &[&str]) -> Command {
-        let mut command = command(self.home(), tag, arguments);
-        command.envs(self.proxy.as_proxy());
-        command
+        command(&self.home, tag, arguments)
     }
 
     /// What a command says, to its end.
@@ -115,51 +107,14 @@ impl Field {
         self.ended(self.command(tag, arguments).spawn().unwrap())
     }
 
-    /// What a command had said that ends.
-    pub fn ended(&self, child: Child) -> Output {
-        let output = child.wait_with_output().unwrap();
-        // It is what was asked for, or the beginning of it if the command was killed.
-        self.watch.look("stdout of a command", &output.stdout, &[Kind::Access]);
-        self.watch.look("stderr of a command", &output.stderr, &[]);
-        output
-    }
-
     /// Gives a grant a new family, of this name.
     pub fn import(&self, grant: &str, wish: &Value) {
-        import(self.home(), grant, &self.judge.family(wish));
+        import(&self.home, grant, &self.judge.family(wish));
     }
 
     pub fn status(&self, grant: &str) -> Value {
         let output = self.output("status", &["status", grant, "--json"]);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|cause| panic!("{cause}: {output:?}"))
-    }
-}
-
-impl Drop for Field {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        let key = std::fs::read(self.state().join("key-beside-data")).unwrap();
-        self.watch.plant(Kind::SealingKey, &key);
-        self.watch.look_into(self.home(), &belongs);
-        assert!(!self.proxy.heard(), "something was sent through a proxy that only the environment names");
-        // In answers, or in the environment that a process was given.
-        let met = self.watch.met(Kind::Access) || self.watch.met(Kind::Client);
-        assert!(met, "nothing was under canaries: {:?}", self.watch.looked_at());
-        self.watch.assert_clean();
-    }
-}
-
-/// Which secrets belong into a file of a home.
-fn belongs(file: &Path) -> &'static [Kind] {
-    let within = |folder: &str| file.parent().is_some_and(|parent| parent.ends_with(folder));
-    match file.file_name().and_then(|name| name.to_str()) {
-        Some("capability") => &[Kind::Capability],
-        Some(name) if name.starts_with("key-beside-data") || name.starts_with(".key-") => &[Kind::SealingKey],
-        // Of a `run` that goes on.
-        _ if within("tokens") => &[Kind::Access],
-        _ => &[],
     }
 }
 
@@ -181,26 +136,26 @@ pub fn configure(home: &Path, tables: &str) {
     write!(file, "{tables}[proxy]\nlisten = \"127.0.0.1:0\"\n").unwrap();
 }
 
-pub fn command(home: &Path, tag: &str, arguments: &[&str]) -> Command {
+pub fn command(home: &Home, tag: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
     command
         .args(arguments)
         .env_clear()
-        .env("HOME", home)
-        .env("TMPDIR", home.join("tmp"))
+        .env("HOME", home.path())
+        .env("TMPDIR", home.path().join("tmp"))
         .env("PATH", "/usr/bin:/bin")
         .env("JUDGED", format!("CANARY-client-secret-1f3c:{tag}"))
-        .envs([("OUTLAST_LOG", "trace"), ("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full")])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    home.expose(&mut command);
     command
 }
 
-pub fn import(home: &Path, grant: &str, tokens: &Value) {
+pub fn import(home: &Home, grant: &str, tokens: &Value) {
     let mut child = command(home, "import", &["import", grant]).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(tokens.to_string().as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = home.ended(child);
     assert!(output.status.success(), "{output:?}");
 }
 
@@ -214,28 +169,28 @@ pub struct Serving {
 
 impl Serving {
     /// `outlast serve`, once it listens.
-    pub fn serve(field: &Field, tag: &str) -> Self {
-        let mut child = field.command(tag, &["serve"]).spawn().unwrap();
-        field.watch.listen("stdout of serve", child.stdout.take().unwrap(), &[]);
-        let said = first_line(field, "stderr of serve", child.stderr.take().unwrap(), "outlast serves ");
-        field.watch.look_at_process("serve", child.id(), &[Kind::Client]);
-        Self { child, socket: field.state().join("control.sock"), said }
+    pub fn serve(home: &Home, tag: &str) -> Self {
+        let mut child = command(home, tag, &["serve"]).spawn().unwrap();
+        home.watch.listen("stdout of serve", child.stdout.take().unwrap(), &[]);
+        let said = first_line(home, "stderr of serve", child.stderr.take().unwrap(), "outlast serves ");
+        home.watch.look_at_process("serve", child.id(), &[Kind::Client]);
+        Self { child, socket: home.state().join("control.sock"), said }
     }
 
     /// `outlast run` with a child that ends when its standard input does, once that child runs.
-    pub fn run(field: &Field, tag: &str) -> Self {
+    pub fn run(home: &Home, tag: &str) -> Self {
         let arguments = ["run", "--", "sh", "-c", "echo \"$OUTLAST_SOCKET\"; exec cat > /dev/null"];
-        let mut child = field.command(tag, &arguments).stdin(Stdio::piped()).spawn().unwrap();
-        field.watch.listen("stderr of run", child.stderr.take().unwrap(), &[]);
-        let said = first_line(field, "stdout of run", child.stdout.take().unwrap(), "/");
-        field.watch.look_at_process("run", child.id(), &[Kind::Client]);
+        let mut child = command(home, tag, &arguments).stdin(Stdio::piped()).spawn().unwrap();
+        home.watch.listen("stderr of run", child.stderr.take().unwrap(), &[]);
+        let said = first_line(home, "stdout of run", child.stdout.take().unwrap(), "/");
+        home.watch.look_at_process("run", child.id(), &[Kind::Client]);
         Self { child, socket: PathBuf::from(said.trim()), said }
     }
 }
 
 /// The first line of a stream that begins so, or all of it if none does. The rest is read on a thread of its
 /// own, so that nobody waits to write. All of it is watched.
-fn first_line(field: &Field, place: &str, stream: impl Read + Send + 'static, beginning: &str) -> String {
+fn first_line(home: &Home, place: &str, stream: impl Read + Send + 'static, beginning: &str) -> String {
     let mut stream = BufReader::new(stream);
     let mut all = String::new();
     loop {
@@ -243,9 +198,9 @@ fn first_line(field: &Field, place: &str, stream: impl Read + Send + 'static, be
         if !stream.read_line(&mut line).is_ok_and(|length| length > 0) {
             return all;
         }
-        field.watch.look(place, line.as_bytes(), &[]);
+        home.watch.look(place, line.as_bytes(), &[]);
         if line.starts_with(beginning) {
-            field.watch.listen(place, stream, &[]);
+            home.watch.listen(place, stream, &[]);
             return line;
         }
         all.push_str(&line);

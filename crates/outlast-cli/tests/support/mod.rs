@@ -1,6 +1,7 @@
 //! A home of its own for the real binary, and a strict server to talk to.
 #![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods, missing_docs, unreachable_pub)]
 
+pub mod home;
 pub mod judged;
 
 use outlast_sandbox::{IssuedTokens, Sandbox, Settings};
