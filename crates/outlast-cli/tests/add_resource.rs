@@ -26,7 +26,29 @@ fn n43_n46_a_resource_is_enough_to_write_its_grant() {
     assert_eq!((&found["resource"], &found["upstream"]), (&resource.clone().into(), &server.api().into()));
     assert_eq!(found["next"], "outlast login notes");
     let text = std::fs::read_to_string(folder.path().join("outlast.toml")).unwrap();
-    assert!(text.contains("mcp = true") && !text.contains("client_id"), "{text}");
+    assert!(text.contains("mcp = true\nreach = \"loopback\"\n") && !text.contains("client_id"), "{text}");
+}
+
+#[test]
+fn n40_the_reach_that_was_written_down_holds_for_the_login_and_for_doctor() {
+    let Some(server) = OidcProvider::start(&[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let told = add(folder.path(), &["notes", "--resource", &format!("{}/mcp", server.api())]);
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let told = support::outlast(folder.path(), &["doctor", "--json"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&told.stdout).contains("answers; token endpoint"), "{told:?}");
+    // As for a resource on the open internet whose server's name leads to this machine by now.
+    let config = folder.path().join("outlast.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("reach = \"loopback\"", "reach = \"public\"")).unwrap();
+    let asked = server.counters();
+    for arguments in [&["login", "notes", "--no-browser"] as &[_], &["doctor"]] {
+        let told = support::outlast(folder.path(), arguments).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+        assert_eq!(told.status.code(), Some(78), "{arguments:?}: {said}");
+        assert!(said.contains("an address in a private network or on this machine"), "{arguments:?}: {said}");
+    }
+    assert_eq!(server.counters(), asked, "nothing was asked of it");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What goes to an authorization server and what comes back, as plain data.
 
 use crate::BoxFuture;
+use crate::error::Code;
+use crate::reach::Reach;
 use crate::secret::Secret;
 use crate::store::Lease;
 use crate::token::TokenType;
@@ -63,9 +65,21 @@ pub struct Provider {
     /// Endpoints that stand in for the others where the client authenticates by a certificate, by
     /// their names in the metadata (RFC 8705 5).
     pub certified_endpoints: Vec<(String, String)>,
+    /// Where its addresses may lead, whatever their names resolve to when they are used (RFC 9728 7.7).
+    pub reach: Reach,
 }
 
 impl Provider {
+    /// A form for one of its endpoints, without authentication (RFC 6749 appendix B).
+    pub fn form(&self, endpoint: &str, form: Vec<(&'static str, Secret)>) -> TokenRequest {
+        TokenRequest { reach: self.reach, ..TokenRequest::form(endpoint, form) }
+    }
+
+    /// A request for what is at one of its endpoints (GET).
+    pub fn get(&self, endpoint: &str) -> TokenRequest {
+        TokenRequest { reach: self.reach, ..TokenRequest::get(endpoint) }
+    }
+
     /// This server as a client with a certificate sees it.
     #[must_use]
     pub fn for_certificate(mut self) -> Self {
@@ -90,6 +104,8 @@ impl Provider {
 pub struct TokenRequest {
     /// Where to.
     pub endpoint: String,
+    /// What that may turn out to be: nothing is sent to an address beyond.
+    pub reach: Reach,
     /// What is sent.
     pub content: Content,
     /// The Authorization field, for clients that authenticate by it.
@@ -111,15 +127,18 @@ pub struct TokenRequest {
 }
 
 impl TokenRequest {
-    /// A request for what is at an address (GET).
+    /// A request for what is at an address that a person configured (GET); [`Provider::get`] makes
+    /// those to a server.
     pub fn get(endpoint: &str) -> Self {
         Self { content: Content::None, ..Self::form(endpoint, Vec::new()) }
     }
 
-    /// A form without authentication (RFC 6749 appendix B).
+    /// A form without authentication, for an address that a person configured; [`Provider::form`]
+    /// makes those to a server.
     pub fn form(endpoint: &str, form: Vec<(&'static str, Secret)>) -> Self {
         Self {
             endpoint: endpoint.to_owned(),
+            reach: Reach::Anywhere,
             content: Content::Form(form),
             authorization: None,
             assertions: Vec::new(),
@@ -221,6 +240,19 @@ pub enum Fault {
     OutOfReach,
     /// The configured key does not sign, or the configured certificate cannot be shown.
     Unsigned,
+}
+
+impl Fault {
+    /// Its code, where nothing of a grant was at stake.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Insecure | Self::OutOfReach => Code::InsecureAddress,
+            Self::Unsigned => Code::ClientMisconfigured,
+            Self::Broken | Self::Connect | Self::LeaseLost | Self::Timeout | Self::Tls | Self::TooLarge => {
+                Code::ServerUnreachable
+            }
+        }
+    }
 }
 
 /// What became of a token request.

@@ -16,6 +16,7 @@ mod nearest;
 mod option;
 mod own_preset;
 mod preset;
+mod reach;
 mod secret_source;
 
 pub use append::NewGrant;

@@ -1,7 +1,7 @@
 //! The configuration: what is read from it, and what each mistake is told.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test stops at the first surprise")]
 
-use outlast::{ClientAuth, Code, KeySource, Secret, Server};
+use outlast::{ClientAuth, Code, KeySource, Reach, Secret, Server};
 use outlast_daemon::config::{Config, ConfigError, NewGrant, SecretSource, parse_duration};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -96,6 +96,29 @@ fn what_is_left_out_has_its_usual_value() {
     assert_eq!((x.grant_type.as_str(), x.scope), ("refresh_token", vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!(x.client_auth, ClientAuth::Basic(Secret::new("s")));
     assert!(parse("").unwrap().entries().is_empty());
+}
+
+#[test]
+fn n40_how_far_a_server_may_lead_is_read_and_one_that_was_found_leads_to_the_open_internet_alone() {
+    let server = |more: &str| parse(&format!("{PLAIN}{more}\n")).unwrap().entries()[0].server.clone();
+    let issuer = || "https://login.example.com".to_owned();
+    let found = |reach| Server::Found { issuer: issuer(), reach };
+    for (more, wanted) in [
+        ("", Server::Issuer(issuer())),
+        ("mcp = false", Server::Issuer(issuer())),
+        ("mcp = true", found(Reach::Public)),
+        ("reach = \"public\"", found(Reach::Public)),
+        ("mcp = true\nreach = \"private\"", found(Reach::Private)),
+        ("mcp = true\nreach = \"loopback\"", found(Reach::Loopback)),
+        ("mcp = true\nreach = \"anywhere\"", Server::Issuer(issuer())),
+    ] {
+        assert_eq!(server(more), wanted, "{more}");
+    }
+    let (code, text) = complaint(&format!("{PLAIN}reach = \"privat\""));
+    assert_eq!(code, Code::ConfigurationInvalid);
+    assert!(text.contains("unknown reach `privat`; did you mean `private`?"), "{text}");
+    let (_, text) = complaint("[grant.x]\ntoken_endpoint = \"https://a.example/token\"\nreach = \"public\"");
+    assert!(text.contains("[grant.x] has `reach`, and no `issuer` that it is about; remove the line"), "{text}");
 }
 
 #[test]

@@ -13,11 +13,12 @@ use support::{Browser, Upstream, ask, get, id, import_plain, plain, sidecar};
 /// The grant that `outlast add --resource` writes.
 async fn discovered(server: &OidcProvider) -> GrantSettings {
     let found = discover_resource(&format!("{}/mcp", server.api()), None).await.unwrap();
+    let named = Server::Found { issuer: found.server.issuer.clone(), reach: found.reach };
     let mut settings = GrantSettings {
         scope: vec!["api:read".to_owned()],
         resource: Some(found.metadata.resource.clone()),
         upstream: Some(server.api().parse().unwrap()),
-        ..GrantSettings::new(id("mcp"), "authorization_code", Server::Issuer(found.server.issuer.clone()))
+        ..GrantSettings::new(id("mcp"), "authorization_code", named)
     };
     settings.login.mcp = true;
     settings

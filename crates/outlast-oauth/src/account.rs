@@ -6,10 +6,10 @@ use outlast_core::wire::TokenRequest;
 use outlast_core::{Reply, Secret};
 use serde_json::Value;
 
-/// The request: the token as a bearer, nothing else.
-pub fn request(address: &str, access: &Secret) -> TokenRequest {
+/// The request: `asked` with the token as a bearer.
+pub fn request(asked: TokenRequest, access: &Secret) -> TokenRequest {
     let authorization = Some(Secret::new(format!("Bearer {}", access.expose())));
-    TokenRequest { authorization, ..TokenRequest::get(address) }
+    TokenRequest { authorization, ..asked }
 }
 
 /// Who an answer names: the account stands at `pointer` (RFC 6901), as a text or a number.

@@ -2,7 +2,7 @@
 
 use crate::assertion::{self, KeyError};
 use crate::dpop::{CHALLENGES_MAX, Nonces, PROOF, PROOF_NONCE, Proof, ProofKey};
-use crate::exchange::{Exchange, Limits};
+use crate::exchange::{Exchanges, Limits};
 use crate::guarded_body::GuardedBody;
 use crate::request::form_body;
 use crate::server_clock::ServerClocks;
@@ -30,7 +30,7 @@ const NOTHING_SPENT: &[&str] = &[
 ///
 /// Making one costs nothing: the client behind it is built by the first request.
 pub struct HttpTokenEndpoint {
-    exchange: Exchange,
+    exchanges: Exchanges,
     clock: Arc<dyn Clock>,
     servers: ServerClocks,
     nonces: Nonces,
@@ -38,7 +38,7 @@ pub struct HttpTokenEndpoint {
 
 impl fmt::Debug for HttpTokenEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpTokenEndpoint").field("exchange", &self.exchange).finish_non_exhaustive()
+        f.debug_struct("HttpTokenEndpoint").field("exchanges", &self.exchanges).finish_non_exhaustive()
     }
 }
 
@@ -50,7 +50,7 @@ impl HttpTokenEndpoint {
 
     /// With other limits of time.
     pub fn with_limits(clock: Arc<dyn Clock>, limits: Limits) -> Self {
-        Self { exchange: Exchange::new(limits), clock, servers: ServerClocks::default(), nonces: Nonces::default() }
+        Self { exchanges: Exchanges::new(limits), clock, servers: ServerClocks::default(), nonces: Nonces::default() }
     }
 
     async fn carry_out(&self, lease: &LeaseWatch, request: &TokenRequest) -> Answer {
@@ -91,7 +91,8 @@ impl HttpTokenEndpoint {
     async fn exchange_once(&self, lease: &LeaseWatch, request: &TokenRequest) -> Answer {
         let Ok(signed) = self.sign(request) else { return Answer::Unsent(Fault::Unsigned) };
         let certificate = request.certificate.as_ref();
-        let answer = self.exchange.send(&request.endpoint, certificate, |url| post(url, request, &signed, lease)).await;
+        let exchange = self.exchanges.within(request.reach);
+        let answer = exchange.send(&request.endpoint, certificate, |url| post(url, request, &signed, lease)).await;
         if let Answer::Complete(reply) = &answer
             && (300..400).contains(&reply.status)
         {

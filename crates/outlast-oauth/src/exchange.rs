@@ -3,11 +3,12 @@
 
 use crate::address;
 use crate::guarded_body::LeaseLost;
-use crate::reach::{OutOfReach, Reach, Resolver};
+use crate::reach::{OutOfReach, Resolver};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
 use outlast_core::Secret;
+use outlast_core::reach::Reach;
 use outlast_core::wire::{Answer, Fault, Reply};
 use reqwest::{Client, Identity, Request, Response};
 use std::error::Error;
@@ -53,7 +54,7 @@ impl Default for Limits {
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     limits: Limits,
-    reach: Reach,
+    resolver: Resolver,
     /// For http on loopback: knows no roots, so that it also works on a machine without any.
     plain: OnceCell<Client>,
     secure: OnceCell<Client>,
@@ -69,9 +70,13 @@ impl Exchange {
     }
 
     /// The same for addresses that a stranger's document names: only what is within `reach` is
-    /// connected to.
+    /// connected to, each time.
     pub(crate) fn within(limits: Limits, reach: Reach) -> Self {
-        Self { limits, reach, ..Self::default() }
+        Self::resolving(limits, Resolver::within(reach))
+    }
+
+    fn resolving(limits: Limits, resolver: Resolver) -> Self {
+        Self { limits, resolver, ..Self::default() }
     }
 
     /// Sends the request that `prepare` completes, once, and reads the answer whole. Over TLS, the
@@ -132,7 +137,7 @@ impl Exchange {
         prepare: impl FnOnce(Url) -> Option<Request>,
     ) -> Result<(Client, Request), Fault> {
         let url = address::check(address).map_err(|_| Fault::Insecure)?;
-        if !self.reach.allows_host(&url) {
+        if !self.resolver.reach.allows_host(&url) {
             return Err(Fault::OutOfReach);
         }
         let client = self.client(&url, certificate).await?;
@@ -149,7 +154,7 @@ impl Exchange {
         let cell = if secure { &self.secure } else { &self.plain };
         let roots = if secure { Roots::OfTheMachine } else { Roots::None };
         // Not kept when it fails: the roots may be readable the next time.
-        cell.get_or_try_init(|| built(self.limits, self.reach, roots, None)).await.cloned()
+        cell.get_or_try_init(|| built(self.limits, self.resolver, roots, None)).await.cloned()
     }
 
     async fn certified_client(&self, certificate: &Secret) -> Result<Client, Fault> {
@@ -161,7 +166,7 @@ impl Exchange {
             return Ok(client);
         }
         let identity = Identity::from_pem(certificate.expose().as_bytes()).map_err(|_| Fault::Unsigned)?;
-        let client = built(self.limits, self.reach, Roots::OfTheMachine, Some(identity)).await?;
+        let client = built(self.limits, self.resolver, Roots::OfTheMachine, Some(identity)).await?;
         let mut kept = self.certified.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= CERTIFICATES_MAX {
             kept.remove(0);
@@ -171,10 +176,43 @@ impl Exchange {
     }
 }
 
+/// One exchange for each reach: a client resolves names for one alone.
+#[derive(Debug, Default)]
+pub(crate) struct Exchanges {
+    anywhere: Exchange,
+    loopback: Exchange,
+    private: Exchange,
+    public: Exchange,
+}
+
+impl Exchanges {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self::each(|reach| Exchange::within(limits, reach))
+    }
+
+    fn each(exchange: impl Fn(Reach) -> Exchange) -> Self {
+        Self {
+            anywhere: exchange(Reach::Anywhere),
+            loopback: exchange(Reach::Loopback),
+            private: exchange(Reach::Private),
+            public: exchange(Reach::Public),
+        }
+    }
+
+    pub(crate) fn within(&self, reach: Reach) -> &Exchange {
+        match reach {
+            Reach::Anywhere => &self.anywhere,
+            Reach::Loopback => &self.loopback,
+            Reach::Private => &self.private,
+            Reach::Public => &self.public,
+        }
+    }
+}
+
 /// Whether a connection can be made with `certificate`: a chain and the key that belongs to it.
 pub(crate) fn can_identify(certificate: &Secret) -> bool {
     let identity = Identity::from_pem(certificate.expose().as_bytes());
-    identity.is_ok_and(|identity| build(Limits::default(), Reach::Anywhere, Roots::None, Some(identity)).is_ok())
+    identity.is_ok_and(|identity| build(Limits::default(), Resolver::default(), Roots::None, Some(identity)).is_ok())
 }
 
 /// Whose word is taken for who a server is.
@@ -184,13 +222,13 @@ enum Roots {
     OfTheMachine,
 }
 
-async fn built(limits: Limits, reach: Reach, roots: Roots, identity: Option<Identity>) -> Result<Client, Fault> {
+async fn built(limits: Limits, resolver: Resolver, roots: Roots, identity: Option<Identity>) -> Result<Client, Fault> {
     // Off the worker thread: it reads and parses some hundred certificates.
-    let built = tokio::task::spawn_blocking(move || build(limits, reach, roots, identity)).await;
+    let built = tokio::task::spawn_blocking(move || build(limits, resolver, roots, identity)).await;
     built.ok().and_then(Result::ok).ok_or(Fault::Tls)
 }
 
-fn build(limits: Limits, reach: Reach, roots: Roots, identity: Option<Identity>) -> reqwest::Result<Client> {
+fn build(limits: Limits, resolver: Resolver, roots: Roots, identity: Option<Identity>) -> reqwest::Result<Client> {
     // An error says that a provider is installed already, by us or by the host program: fine.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -217,9 +255,9 @@ fn build(limits: Limits, reach: Reach, roots: Roots, identity: Option<Identity>)
     if let Some(identity) = identity {
         builder = builder.identity(identity);
     }
-    if reach != Reach::Anywhere {
+    if resolver.reach != Reach::Anywhere {
         // What is checked is what is connected to. Addresses without a name never come here.
-        builder = builder.dns_resolver(Resolver(reach));
+        builder = builder.dns_resolver(resolver);
     }
     match roots {
         Roots::None => builder.tls_certs_only([]).build(),
@@ -327,4 +365,75 @@ fn arrived_whole(status: u16, headers: &HeaderMap, body: &[u8]) -> bool {
 fn is_json_object(body: &[u8]) -> bool {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use http::Method;
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// What the name resolves to at present: whoever owns it may change that between two requests.
+    static NAME_LEADS_TO: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+
+    fn lookup(name: &str) -> io::Result<Vec<IpAddr>> {
+        assert_eq!(name, "as.example");
+        Ok(NAME_LEADS_TO.lock().unwrap().iter().map(|address| address.parse().unwrap()).collect())
+    }
+
+    /// Takes connections and ends them; how many there were, and its port.
+    fn door() -> (Arc<AtomicUsize>, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (knocks, port) = (Arc::new(AtomicUsize::new(0)), listener.local_addr().unwrap().port());
+        let counter = Arc::clone(&knocks);
+        std::thread::spawn(move || {
+            for _stream in listener.incoming() {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        (knocks, port)
+    }
+
+    #[tokio::test]
+    async fn n40_a_name_that_turns_private_after_it_was_public_is_not_connected_to() {
+        let certificate =
+            Secret::new(concat!(include_str!("../tests/tls/good.pem"), "\n", include_str!("../tests/tls/server.key")));
+        let (knocks, port) = door();
+        let exchanges = Exchanges::each(|reach| Exchange::resolving(Limits::default(), Resolver { reach, lookup }));
+        let address = format!("https://as.example:{port}/token");
+        let ask = async |reach, certificate: Option<&Secret>, addresses: &[&'static str]| {
+            *NAME_LEADS_TO.lock().unwrap() = addresses.to_vec();
+            let post = |url| Some(Request::new(Method::POST, url));
+            match exchanges.within(reach).send(&address, certificate, post).await {
+                Answer::Unsent(fault) => fault,
+                other => panic!("{addresses:?}: {other:?}"),
+            }
+        };
+        // The same client each time: what it found the name to be before is not what it finds now.
+        for certificate in [None, Some(&certificate)] {
+            let before = knocks.load(Ordering::SeqCst);
+            let connected = ask(Reach::Loopback, certificate, &["127.0.0.1"]).await;
+            assert_ne!(connected, Fault::OutOfReach);
+            // Of several addresses, only those within reach are tried.
+            assert_ne!(ask(Reach::Loopback, certificate, &["10.0.0.1", "127.0.0.1"]).await, Fault::OutOfReach);
+            let reached = knocks.load(Ordering::SeqCst);
+            assert_eq!(reached - before, 2, "the door is there, for those who may reach it");
+            for (reach, addresses) in [
+                (Reach::Public, &["127.0.0.1"] as &[_]),
+                (Reach::Public, &["::1", "127.0.0.1"]),
+                (Reach::Public, &["::ffff:127.0.0.1"]),
+                (Reach::Public, &["0.0.0.0"]),
+                (Reach::Public, &["169.254.169.254", "192.168.0.1"]),
+                (Reach::Private, &["127.0.0.1"]),
+                (Reach::Loopback, &["10.0.0.1", "fd00::1"]),
+            ] {
+                assert_eq!(ask(reach, certificate, addresses).await, Fault::OutOfReach, "{reach:?} {addresses:?}");
+            }
+            assert_eq!(knocks.load(Ordering::SeqCst), reached, "nobody knocked again");
+        }
+    }
 }

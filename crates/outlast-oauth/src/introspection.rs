@@ -36,7 +36,7 @@ pub fn introspection_request(
 ) -> Option<TokenRequest> {
     let endpoint = provider.introspection_endpoint.as_deref()?;
     let form = vec![("token", token.clone()), ("token_type_hint", Secret::new(kind.hint()))];
-    Some(authenticated(TokenRequest::form(endpoint, form), terms, provider))
+    Some(authenticated(provider.form(endpoint, form), terms, provider))
 }
 
 /// What the answer says.

@@ -19,7 +19,7 @@ pub mod login;
 pub mod metadata;
 pub mod moment;
 pub mod provider;
-pub mod reach;
+mod reach;
 pub mod registration;
 mod request;
 pub mod resource_metadata;

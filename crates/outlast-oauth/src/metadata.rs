@@ -2,10 +2,10 @@
 
 use crate::address::{self, AddressError, shown};
 use crate::exchange::{Exchange, Limits};
-use crate::reach::Reach;
 use http::Method;
 use outlast_core::Code;
 use outlast_core::outcome::describe;
+use outlast_core::reach::Reach;
 use outlast_core::wire::{Answer, Fault};
 use reqwest::Request;
 use serde_json::{Map, Value};
@@ -135,17 +135,18 @@ impl From<AddressError> for DiscoveryError {
     }
 }
 
-/// Fetches and checks the metadata of `issuer`, an https address without query or fragment.
-pub async fn discover(issuer: &str) -> Result<Metadata, DiscoveryError> {
-    discover_within(issuer, Limits::default()).await
+/// Fetches and checks the metadata of `issuer`, an https address without query or fragment, from
+/// where a request may go.
+pub async fn discover(issuer: &str, reach: Reach) -> Result<Metadata, DiscoveryError> {
+    discover_within(issuer, reach, Limits::default()).await
 }
 
 /// [`discover`] with other limits of time for each of the up to three requests.
-pub async fn discover_within(issuer: &str, limits: Limits) -> Result<Metadata, DiscoveryError> {
-    discover_over(&Exchange::new(limits), issuer).await
+pub async fn discover_within(issuer: &str, reach: Reach, limits: Limits) -> Result<Metadata, DiscoveryError> {
+    discover_over(&Exchange::within(limits, reach), issuer).await
 }
 
-/// [`discover`] over an exchange that may not reach everything.
+/// [`discover`] over an exchange that is there already.
 pub(crate) async fn discover_over(exchange: &Exchange, issuer: &str) -> Result<Metadata, DiscoveryError> {
     let mut refusal = None;
     let mut illness = None;

@@ -136,7 +136,7 @@ pub fn request(
         members["dpop_bound_access_tokens"] = json!(true);
     }
     let content = Content::Json(Secret::new(members.to_string()));
-    Ok((TokenRequest { content, ..TokenRequest::form(endpoint, Vec::new()) }, method))
+    Ok((TokenRequest { content, ..provider.form(endpoint, Vec::new()) }, method))
 }
 
 fn method(provider: &Provider) -> Option<ClientAuthMethod> {

@@ -19,7 +19,7 @@ pub(crate) fn token_request(
     form.push(("scope", Secret::new(scope(terms))));
     // RFC 8707 2.2: a renewal without it may bring a token for another audience.
     form.push(("resource", Secret::new(terms.resource.as_deref().unwrap_or_default())));
-    authenticated(TokenRequest::form(&provider.token_endpoint, form), terms, provider)
+    authenticated(provider.form(&provider.token_endpoint, form), terms, provider)
 }
 
 /// This request with the client's authentication, and without the parameters that have no value.

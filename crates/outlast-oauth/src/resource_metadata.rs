@@ -8,10 +8,11 @@ pub use error::ResourceError;
 use crate::address::{self, shown};
 use crate::exchange::{Exchange, Limits};
 use crate::metadata::{self, Fetched, Members, Metadata};
-use crate::reach::{self, Reach};
+use crate::reach;
 use http::header::{ACCEPT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method};
 use outlast_core::classify::challenge::{Piece, read_challenges};
+use outlast_core::reach::Reach;
 use outlast_core::wire::Fault;
 use reqwest::Request;
 use url::{Position, Url};
@@ -47,6 +48,9 @@ pub struct FoundResource {
     pub challenged_scope: Option<Vec<String>>,
     /// The authorization server that was chosen.
     pub server: Metadata,
+    /// How far what it names may lead, now and later: to the open internet, and to where the
+    /// resource is itself.
+    pub reach: Reach,
 }
 
 impl FoundResource {
@@ -91,7 +95,7 @@ pub async fn discover_resource_within(
             return Err(ResourceError::OutOfReach { address: shown(endpoint) });
         }
     }
-    Ok(FoundResource { metadata, challenged_scope: challenge.scope, server })
+    Ok(FoundResource { metadata, challenged_scope: challenge.scope, server, reach: challenge.reach })
 }
 
 /// What a resource answers to a stranger.

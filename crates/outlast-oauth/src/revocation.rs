@@ -63,7 +63,7 @@ pub fn revocation_request(
 ) -> Option<TokenRequest> {
     let endpoint = provider.revocation_endpoint.as_deref()?;
     let form = vec![("token", token.clone()), ("token_type_hint", Secret::new(kind.hint()))];
-    let mut request = authenticated(TokenRequest::form(endpoint, form), terms, provider);
+    let mut request = authenticated(provider.form(endpoint, form), terms, provider);
     request.proof_key = proof_key.cloned();
     Some(request)
 }
@@ -77,8 +77,8 @@ pub fn judge_revocation(answer: &Answer, quirks: &Quirks) -> RevocationOutcome {
     };
     match answer {
         Answer::Complete(reply) => judge_reply(reply, quirks),
-        Answer::Unsent(Fault::Insecure) => {
-            RevocationOutcome::Refused { code: Code::InsecureAddress, detail: describe(Fault::Insecure).to_owned() }
+        Answer::Unsent(fault @ (Fault::Insecure | Fault::OutOfReach)) => {
+            RevocationOutcome::Refused { code: fault.code(), detail: describe(*fault).to_owned() }
         }
         // A revocation that was carried out and whose answer was lost can be sent again for nothing.
         Answer::Lost(fault) | Answer::Unsent(fault) => unreachable(*fault),

@@ -3,7 +3,7 @@
 
 mod support;
 
-use outlast_core::Code;
+use outlast_core::{Code, Reach};
 use outlast_oauth::metadata::{discover_within, well_known};
 use outlast_oauth::{BODY_BYTES_MAX, DiscoveryError, Limits, Metadata, discover, provider};
 use support::{Ending, Server, answer, brief};
@@ -97,7 +97,7 @@ async fn n20_an_issuer_that_can_be_none_is_refused_before_anything_is_sent() {
         ("login.example.com", Code::MetadataInvalid),
         ("", Code::MetadataInvalid),
     ] {
-        let error = discover(issuer).await.unwrap_err();
+        let error = discover(issuer, Reach::Anywhere).await.unwrap_err();
         assert_eq!(error.code(), code, "{issuer}");
         assert!(!format!("{error} {error:?}").contains("CANARY"), "{error}");
     }
@@ -115,7 +115,7 @@ async fn metadata_is_found_at_each_of_the_places() {
         })
         .await;
         let issuer = server.address("/t1");
-        let found = discover(&issuer).await.unwrap();
+        let found = discover(&issuer, Reach::Anywhere).await.unwrap();
         assert_eq!((found.issuer.as_str(), found.token_endpoint), (issuer.as_str(), format!("{issuer}/token")));
         assert_eq!(server.requests().len(), wanted);
         assert!(server.requests().iter().all(|request| request.starts_with("GET ")));
@@ -132,7 +132,7 @@ async fn a_page_at_the_first_place_does_not_hide_metadata_at_the_next() {
         })
     })
     .await;
-    assert!(discover(&server.address("")).await.is_ok());
+    assert!(discover(&server.address(""), Reach::Anywhere).await.is_ok());
     assert_eq!(paths(&server).len(), 2);
 }
 
@@ -163,10 +163,64 @@ fn n19_the_issuer_must_be_the_same_to_the_last_character() {
 #[tokio::test]
 async fn n19_a_server_that_names_another_issuer_is_not_used_at_any_place() {
     let server = serve(|_, _| Some(answer("200 OK", "", &document("https://attacker.example", "")))).await;
-    let error = discover(&server.address("/t1")).await.unwrap_err();
+    let error = discover(&server.address("/t1"), Reach::Anywhere).await.unwrap_err();
     assert!(matches!(error, DiscoveryError::IssuerMismatch { .. }), "{error:?}");
     assert!(error.to_string().contains("https://attacker.example"));
     assert_eq!(server.requests().len(), 3);
+}
+
+/// Every member that names an address.
+const ENDPOINTS: &[&str] = &[
+    "token_endpoint",
+    "authorization_endpoint",
+    "device_authorization_endpoint",
+    "introspection_endpoint",
+    "pushed_authorization_request_endpoint",
+    "registration_endpoint",
+    "revocation_endpoint",
+    "userinfo_endpoint",
+    "mtls_endpoint_aliases",
+];
+
+#[tokio::test]
+async fn n40_metadata_may_name_no_private_address_in_any_of_its_members() {
+    for member in ENDPOINTS {
+        for address in ["https://10.0.0.1/x", "https://[fd00::1]/x", "https://169.254.169.254/x", "https://0xa000001/x"]
+        {
+            let named = match *member {
+                "mtls_endpoint_aliases" => format!(r#"{{"token_endpoint":"{address}"}}"#),
+                _ => format!("\"{address}\""),
+            };
+            let server = serve(move |_, origin| {
+                let document = document(origin, "").replace("\"token_endpoint\"", "\"x\"");
+                let token_endpoint = format!(r#","token_endpoint":"{origin}/token""#);
+                let token_endpoint = if *member == "token_endpoint" { "" } else { &token_endpoint };
+                let document = document.replace('}', &format!(r#"{token_endpoint},"{member}":{named}}}"#));
+                Some(answer("200 OK", "", &document))
+            })
+            .await;
+            for reach in [Reach::Anywhere, Reach::Loopback] {
+                let error = discover(&server.address(""), reach).await.unwrap_err();
+                assert!(matches!(error, DiscoveryError::OutOfReach { .. }), "{member} {address}: {error:?}");
+                assert_eq!(error.code(), Code::InsecureAddress);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn n40_an_issuer_out_of_reach_is_not_asked() {
+    let server = serve(|_, origin| Some(answer("200 OK", "", &document(origin, "")))).await;
+    for reach in [Reach::Public, Reach::Private] {
+        let error = discover(&server.address(""), reach).await.unwrap_err();
+        assert!(matches!(error, DiscoveryError::OutOfReach { .. }), "{reach:?}: {error:?}");
+    }
+    for issuer in ["https://10.0.0.1", "https://localhost", "https://a.localhost/t1", "https://[::ffff:127.0.0.1]"] {
+        let error = discover(issuer, Reach::Public).await.unwrap_err();
+        assert!(matches!(error, DiscoveryError::OutOfReach { .. }), "{issuer}: {error:?}");
+    }
+    assert_eq!(server.connections(), 0);
+    assert!(discover(&server.address(""), Reach::Loopback).await.is_ok());
 }
 
 #[test]
@@ -287,7 +341,7 @@ async fn a_server_without_metadata_is_said_to_have_none() {
         let elsewhere = serve(|_, origin| Some(answer("200 OK", "", &document(origin, "")))).await;
         let location = format!("Location: {}\r\n", elsewhere.address("/"));
         let server = Server::always(answer(status, &location, ""), Ending::Hold).await;
-        let error = discover(&server.address("")).await.unwrap_err();
+        let error = discover(&server.address(""), Reach::Anywhere).await.unwrap_err();
         assert_eq!(error.code(), Code::MetadataInvalid, "{status}");
         assert_eq!((server.requests().len(), elsewhere.connections()), (2, 0), "{status}");
     }
@@ -297,14 +351,14 @@ async fn a_server_without_metadata_is_said_to_have_none() {
 async fn f30_a_server_that_is_ill_or_away_is_said_to_be_unreachable() {
     for bytes in [answer("503 Busy", "", ""), answer("500 Oops", "", "{}"), b"HTTP/1.1 200 OK\r\n\r\n{\"iss".to_vec()] {
         let server = Server::always(bytes, Ending::Close).await;
-        assert_eq!(discover(&server.address("")).await.unwrap_err().code(), Code::ServerUnreachable);
+        assert_eq!(discover(&server.address(""), Reach::Anywhere).await.unwrap_err().code(), Code::ServerUnreachable);
     }
     let silent = Server::always("", Ending::Hold).await;
-    let error = discover_within(&silent.address("/t1"), brief()).await.unwrap_err();
+    let error = discover_within(&silent.address("/t1"), Reach::Anywhere, brief()).await.unwrap_err();
     assert_eq!((error.code(), silent.requests().len()), (Code::ServerUnreachable, 1), "{error}");
     let host = silent.host.clone();
     drop(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let error = discover_within(&format!("https://{host}"), brief()).await.unwrap_err();
+    let error = discover_within(&format!("https://{host}"), Reach::Anywhere, brief()).await.unwrap_err();
     assert_eq!(error.code(), Code::ServerUnreachable, "{error}");
 }
 
@@ -312,7 +366,7 @@ async fn f30_a_server_that_is_ill_or_away_is_said_to_be_unreachable() {
 async fn f36_metadata_beyond_the_limit_is_not_read() {
     let filler = format!(r#","x":"{}""#, "x".repeat(BODY_BYTES_MAX));
     let server = serve(move |_, origin| Some(answer("200 OK", "", &document(origin, &filler)))).await;
-    let error = discover_within(&server.address(""), Limits::default()).await.unwrap_err();
+    let error = discover_within(&server.address(""), Reach::Anywhere, Limits::default()).await.unwrap_err();
     assert_eq!((error.code(), server.requests().len()), (Code::MetadataInvalid, 1));
 }
 

@@ -22,7 +22,7 @@ use outlast_core::strategy::{GrantType, Renewal, Renewing, Unrenewable};
 use outlast_core::token::TokenSet;
 use outlast_core::wire::{Fault, Provider, TokenEndpoint};
 use outlast_core::{
-    Ask, ClientAuth, Clock, Code, Generation, Grant, GrantId, Lease, Outcome, Plan, Standing, StoreError, Terms,
+    Ask, ClientAuth, Clock, Code, Generation, Grant, GrantId, Lease, Outcome, Plan, Reach, Standing, StoreError, Terms,
     Timestamp, TokenStore,
 };
 use outlast_oauth::dpop::{self, Nonces};
@@ -43,7 +43,8 @@ pub(crate) const ROUNDS_MAX: usize = 8;
 
 /// Finds the authorization server of a grant.
 pub(crate) trait Discovery: Send + Sync {
-    fn discover<'a>(&'a self, issuer: &'a str) -> outlast_core::BoxFuture<'a, Result<Provider, NotFound>>;
+    fn discover<'a>(&'a self, issuer: &'a str, reach: Reach)
+    -> outlast_core::BoxFuture<'a, Result<Provider, NotFound>>;
 }
 
 /// Why discovery failed.
@@ -370,24 +371,27 @@ impl Keeper {
             match &entry.settings.server {
                 Server::Known(provider) => Ok(provider.as_ref().clone()),
                 Server::None => Ok(Provider { quirks: entry.quirks, ..Provider::default() }),
-                Server::Issuer(issuer) => {
-                    let found = self.0.parts.discovery.discover(issuer);
-                    let mut provider = tokio::time::timeout(DISCOVERY_MAX, found).await.unwrap_or_else(|_| {
-                        let detail = "the authorization server's metadata did not arrive in time".to_owned();
-                        Err(NotFound { code: Code::ServerUnreachable, detail })
-                    })?;
-                    provider.quirks = entry.quirks;
-                    provider.must_list_pkce = entry.settings.login.mcp;
-                    let certified = matches!(entry.terms.client_auth, ClientAuth::TlsClient(_));
-                    // Before anything is spent or shown to a person: what cannot be proved is told.
-                    match dpop::refusal(&provider).filter(|_| entry.terms.dpop) {
-                        Some(detail) => Err(NotFound { code: Code::ClientMisconfigured, detail }),
-                        None => Ok(if certified { provider.for_certificate() } else { provider }),
-                    }
-                }
+                Server::Found { issuer, reach } => self.discover(entry, issuer, *reach).await,
+                Server::Issuer(issuer) => self.discover(entry, issuer, Reach::Anywhere).await,
             }
         };
         entry.provider.get_or_try_init(find).await
+    }
+
+    async fn discover(&self, entry: &Entry, issuer: &str, reach: Reach) -> Result<Provider, NotFound> {
+        let found = self.0.parts.discovery.discover(issuer, reach);
+        let mut provider = tokio::time::timeout(DISCOVERY_MAX, found).await.unwrap_or_else(|_| {
+            let detail = "the authorization server's metadata did not arrive in time".to_owned();
+            Err(NotFound { code: Code::ServerUnreachable, detail })
+        })?;
+        provider.quirks = entry.quirks;
+        provider.must_list_pkce = entry.settings.login.mcp;
+        let certified = matches!(entry.terms.client_auth, ClientAuth::TlsClient(_));
+        // Before anything is spent or shown to a person: what cannot be proved is told.
+        match dpop::refusal(&provider).filter(|_| entry.terms.dpop) {
+            Some(detail) => Err(NotFound { code: Code::ClientMisconfigured, detail }),
+            None => Ok(if certified { provider.for_certificate() } else { provider }),
+        }
     }
 
     pub(crate) async fn import(&self, entry: &Arc<Entry>, tokens: TokenSet) -> Result<Generation, TokenError> {

@@ -5,12 +5,20 @@ use http::Uri;
 use outlast_core::grant::ClientAuth;
 use outlast_core::options::Options;
 use outlast_core::wire::Provider;
-use outlast_core::{GrantId, Terms};
+use outlast_core::{GrantId, Reach, Terms};
 use std::time::Duration;
 
 /// Where a grant's authorization server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Server {
+    /// Named by the resource that its tokens are for (RFC 9728): the same, but a stranger chose it, so
+    /// that no request to it, now or later, goes beyond its reach.
+    Found {
+        /// The issuer.
+        issuer: String,
+        /// Where it and what its metadata names may lead: [`FoundResource::reach`](crate::FoundResource).
+        reach: Reach,
+    },
     /// Found by discovery from the issuer (RFC 8414, OpenID Connect Discovery), when first needed.
     Issuer(String),
     /// Known.
@@ -29,7 +37,7 @@ impl Server {
     /// What ties tokens to this server.
     pub fn identity(&self) -> &str {
         match self {
-            Self::Issuer(issuer) => issuer,
+            Self::Found { issuer, .. } | Self::Issuer(issuer) => issuer,
             Self::Known(provider) => provider.issuer.as_deref().unwrap_or(&provider.token_endpoint),
             Self::None => "none",
         }

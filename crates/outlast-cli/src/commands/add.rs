@@ -201,6 +201,7 @@ async fn find(resource: &str, grant: &mut NewGrant) -> Result<(), Fault> {
     grant.issuer = Some(found.server.issuer);
     grant.resource = Some(found.metadata.resource);
     grant.mcp = true;
+    grant.reach = Some(found.reach);
     Ok(())
 }
 
@@ -260,6 +261,7 @@ fn described(arguments: Arguments) -> NewGrant {
         resource: arguments.resource,
         dpop: false,
         mcp: false,
+        reach: None,
         upstream: arguments.upstream,
     }
 }
@@ -287,7 +289,7 @@ fn ask_for_the_rest(grant: &mut NewGrant) {
 
 /// Discovers the issuer, and adopts how it wants clients to authenticate where that is not usual.
 async fn verify(issuer: &str, grant: &mut NewGrant) -> Result<(), Fault> {
-    let found = metadata::discover(issuer).await;
+    let found = metadata::discover(issuer, grant.reach.unwrap_or_default()).await;
     let found = found.map_err(|error| Fault::new(error.code(), format!("{error}; nothing was written")))?;
     let takes = |method: &str| found.token_endpoint_auth_methods_supported.iter().any(|taken| taken == method);
     if grant.client_secret.is_some() && !takes("client_secret_basic") && takes("client_secret_post") {

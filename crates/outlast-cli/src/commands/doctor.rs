@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::env::{self, Places};
 use crate::exit::{Fault, exit_code};
 use crate::{output, process, words};
-use outlast::{Code, GrantSettings, Keeper, Server, Timestamp, metadata};
+use outlast::{Code, GrantSettings, Keeper, Reach, Server, Timestamp, metadata};
 use outlast_daemon::config::Config;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -155,14 +155,17 @@ async fn records(keeper: &Keeper) -> Result<(), Fault> {
 
 async fn server(server: &Server) -> Result<String, Fault> {
     match server {
-        Server::Issuer(issuer) => {
-            let found = metadata::discover(issuer).await;
-            let found = found.map_err(|error| Fault::new(error.code(), error.to_string()))?;
-            Ok(format!("{issuer} answers; token endpoint {}", found.token_endpoint))
-        }
+        Server::Found { issuer, reach } => discovered(issuer, *reach).await,
+        Server::Issuer(issuer) => discovered(issuer, Reach::Anywhere).await,
         Server::Known(provider) => reach(&provider.token_endpoint).await,
         Server::None => Ok("this grant has no authorization server".to_owned()),
     }
+}
+
+async fn discovered(issuer: &str, reach: Reach) -> Result<String, Fault> {
+    let found = metadata::discover(issuer, reach).await;
+    let found = found.map_err(|error| Fault::new(error.code(), error.to_string()))?;
+    Ok(format!("{issuer} answers; token endpoint {}", found.token_endpoint))
 }
 
 /// Whether a connection can be made; nothing is asked, for a token endpoint has nothing to say

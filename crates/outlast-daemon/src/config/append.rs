@@ -2,7 +2,7 @@
 
 use super::secret_source::SecretSource;
 use super::{Config, ConfigError};
-use outlast::Code;
+use outlast::{Code, Reach};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -35,6 +35,8 @@ pub struct NewGrant {
     pub scope: Vec<String>,
     /// Whether the server was found through its resource.
     pub mcp: bool,
+    /// How far that server may lead, where it was found so.
+    pub reach: Option<Reach>,
     /// Whether tokens are to be bound to a key.
     pub dpop: bool,
     /// RFC 8707 resource indicator.
@@ -100,6 +102,7 @@ fn table(name: &str, grant: &NewGrant) -> String {
     line("upstream", plain(&grant.upstream));
     line("dpop", grant.dpop.then(|| "true".to_owned()));
     line("mcp", grant.mcp.then(|| "true".to_owned()));
+    line("reach", grant.reach.map(|reach| quoted(reach.as_str())));
     text
 }
 

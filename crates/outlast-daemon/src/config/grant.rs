@@ -9,13 +9,14 @@ use super::login;
 use super::nearest::nearest;
 use super::option;
 use super::preset;
+use super::reach;
 use super::secret_source::SecretSource;
 use http::Uri;
 use option::Told;
 use outlast::provider::{Addresses, Preset};
 use outlast::{
     ClientAuth, ClientAuthMethod, GrantId, GrantSettings, GrantType, LoginSettings, Options, Presentation, Provider,
-    Secret, Server, grant_type,
+    Reach, Secret, Server, grant_type,
 };
 use std::time::Duration;
 
@@ -23,8 +24,18 @@ use std::time::Duration;
 const USUAL_OF_ISSUER: &str = "authorization_code";
 const USUAL_OF_ENDPOINT: &str = "refresh_token";
 
-const KEYS: &[&str] =
-    &["client_id", "grant_type", "issuer", "parameters", "provider", "resource", "scope", "token_endpoint", "upstream"];
+const KEYS: &[&str] = &[
+    "client_id",
+    "grant_type",
+    "issuer",
+    "parameters",
+    "provider",
+    "reach",
+    "resource",
+    "scope",
+    "token_endpoint",
+    "upstream",
+];
 
 const ALL_KEYS: &[&[&str]] = &[KEYS, client::KEYS, habit::KEYS, login::KEYS];
 
@@ -201,6 +212,7 @@ fn server(table: Table<'_>, span: &std::ops::Range<usize>, row: Option<Row>) -> 
     if named.0.is_none() {
         preset::refuse_parameters(table)?;
     }
+    let reach = reach::read(table)?;
     match named {
         (Some(name), None, None) => {
             match preset::with(table, &name, |preset, addresses| found(preset, addresses, &name)) {
@@ -213,7 +225,12 @@ fn server(table: Table<'_>, span: &std::ops::Range<usize>, row: Option<Row>) -> 
         }
         (None, Some(issuer), None) => {
             address::secure(document, "issuer", &issuer)?;
-            Ok(Found::unknown(Server::Issuer(issuer.value), USUAL_OF_ISSUER))
+            let issuer = issuer.value;
+            let server = match reach {
+                Reach::Anywhere => Server::Issuer(issuer),
+                Reach::Loopback | Reach::Private | Reach::Public => Server::Found { issuer, reach },
+            };
+            Ok(Found::unknown(server, USUAL_OF_ISSUER))
         }
         (None, None, Some(endpoint)) => {
             address::secure(document, "token_endpoint", &endpoint)?;

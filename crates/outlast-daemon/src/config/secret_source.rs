@@ -210,6 +210,8 @@ fn from_command(argv: &[String]) -> Result<Secret, Unavailable> {
     let status = child.wait().map_err(|_| failed("cannot be waited for"))?;
     match output {
         None => Err(failed("printed nothing within 10 s")),
+        // First: who prints more than is read may well fail of that.
+        Some(Err(unusable)) => Err(unusable),
         Some(_) if !ended => Err(failed("did not end within 10 s")),
         Some(_) if !status.success() => Err(failed(&format!("failed ({status})"))),
         Some(secret) => secret,

@@ -5,7 +5,7 @@ use super::service_account::ServiceAccount;
 use crate::request::authenticated;
 use outlast_core::options::{GrantOption, OptionKind};
 use outlast_core::strategy::{Recovery, Redemption, Renewal, Renewing, Rotation, Strategy, Unrenewable};
-use outlast_core::wire::{Assertion, AssertionPlace, SigningKey, TokenRequest};
+use outlast_core::wire::{Assertion, AssertionPlace, SigningKey};
 use outlast_core::{GrantType, Secret, Terms};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -131,7 +131,7 @@ impl GrantType for JwtBearer {
             form.push(("scope", Secret::new(scope)));
         }
         form.push(("resource", Secret::new(terms.resource.as_deref().unwrap_or_default())));
-        let mut request = authenticated(TokenRequest::form(endpoint, form), terms, provider);
+        let mut request = authenticated(provider.form(endpoint, form), terms, provider);
         request.assertions.push(Assertion {
             place: AssertionPlace::Form("assertion"),
             claims,

@@ -130,7 +130,7 @@ impl Authorization {
     /// This request as it is pushed (RFC 9126 2.1), to a server that takes pushed requests.
     pub fn push(&self, terms: &Terms, provider: &Provider) -> Option<TokenRequest> {
         let endpoint = provider.push_endpoint.as_deref()?;
-        let mut request = authenticated(TokenRequest::form(endpoint, Vec::new()), terms, provider);
+        let mut request = authenticated(provider.form(endpoint, Vec::new()), terms, provider);
         // The client's authentication names it where that is due.
         let named = request.form_members().iter().any(|(name, _)| *name == "client_id");
         let parameters = self.parameters.iter().filter(|(name, _)| !(named && name == "client_id"));
@@ -148,7 +148,7 @@ impl Authorization {
             ("resource", Secret::new(terms.resource.as_deref().unwrap_or_default())),
         ];
         form.extend(self.verifier.clone().map(|verifier| ("code_verifier", verifier)));
-        authenticated(TokenRequest::form(endpoint, form), terms, provider)
+        authenticated(provider.form(endpoint, form), terms, provider)
     }
 
     fn addressed<'p>(&self, parameters: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {

@@ -55,7 +55,7 @@ pub fn authorization_request(terms: &Terms, scope: &[String], provider: &Provide
         // RFC 8707 2: the token is for this resource from the beginning.
         ("resource", Secret::new(terms.resource.as_deref().unwrap_or_default())),
     ];
-    let mut request = request::authenticated(TokenRequest::form(endpoint, form), terms, provider);
+    let mut request = request::authenticated(provider.form(endpoint, form), terms, provider);
     // RFC 8628 3.1: named even by a client that is known by its authentication; servers that take
     // the identifier from here alone are documented.
     if let Content::Form(form) = &mut request.content
@@ -74,7 +74,7 @@ pub fn token_request(authorization: &DeviceAuthorization, terms: &Terms, provide
         ("resource", Secret::new(terms.resource.as_deref().unwrap_or_default())),
     ];
     let endpoint = provider.exchange_endpoint.as_deref().unwrap_or(&provider.token_endpoint);
-    request::authenticated(TokenRequest::form(endpoint, form), terms, provider)
+    request::authenticated(provider.form(endpoint, form), terms, provider)
 }
 
 /// Reads the answer to [`authorization_request`] leniently, but shows nothing that is not safe to

@@ -177,7 +177,7 @@ impl Session<'_> {
                 Err((verdict, evidence)) => LoginError::of_refusal(entry, &verdict, &evidence),
             },
             Answer::Lost(fault) | Answer::Unsent(fault) => {
-                server(entry, NotFound { code: Code::ServerUnreachable, detail: describe(fault).to_owned() })
+                server(entry, NotFound { code: fault.code(), detail: describe(fault).to_owned() })
             }
         };
         if self.provider.push_required { Err(failed) } else { Ok(None) }

@@ -7,7 +7,7 @@ use crate::handle::GrantHandle;
 use crate::keeper::NotFound;
 use outlast_core::classify::{EndpointKind, Verdict, classify};
 use outlast_core::outcome::describe;
-use outlast_core::wire::{Answer, Fault, Reply, TokenRequest};
+use outlast_core::wire::{Answer, Reply, TokenRequest};
 use outlast_core::{Code, Provider, Terms};
 use outlast_oauth::login::device::{self, DeviceAuthorization, Heard, Polling};
 use url::Url;
@@ -56,13 +56,11 @@ impl GrantHandle {
     ) -> Result<DeviceAuthorization, LoginError> {
         let request = device::authorization_request(terms, scope, provider)
             .ok_or_else(|| self.unavailable("its authorization server is not known to give out device codes"))?;
-        let failed = |code, detail: &str| server(&self.entry, NotFound { code, detail: detail.to_owned() });
         match self.keeper.parts().endpoint.ask(&request).await {
             Answer::Complete(reply) => self.read_authorization(&reply, provider),
-            Answer::Lost(fault @ Fault::Insecure) | Answer::Unsent(fault @ Fault::Insecure) => {
-                Err(failed(Code::InsecureAddress, describe(fault)))
+            Answer::Lost(fault) | Answer::Unsent(fault) => {
+                Err(server(&self.entry, NotFound { code: fault.code(), detail: describe(fault).to_owned() }))
             }
-            Answer::Lost(fault) | Answer::Unsent(fault) => Err(failed(Code::ServerUnreachable, describe(fault))),
         }
     }
 

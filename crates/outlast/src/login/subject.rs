@@ -6,7 +6,7 @@ use outlast_core::id_token::{Expected, read_id_token};
 use outlast_core::sign_in::Subject;
 use outlast_core::token::TokenType;
 use outlast_core::wire::{Answer, Provider};
-use outlast_core::{Secret, Terms, Timestamp, TokenResponse};
+use outlast_core::{Secret, Terms, Timestamp, TokenRequest, TokenResponse};
 use outlast_oauth::account;
 
 /// What the login asked for.
@@ -30,14 +30,15 @@ pub(super) async fn find(
     let openid = asked.terms.scope.iter().any(|word| word == "openid");
     let userinfo = asked.provider.userinfo_endpoint.as_deref().filter(|_| openid);
     if let Some(address) = userinfo
-        && let Some(subject) = by_asking(parts, address, "/sub", response).await
+        && let Some(subject) = by_asking(parts, asked.provider.get(address), "/sub", response).await
     {
         return Ok(Some(subject));
     }
     let login = &asked.entry.settings.login;
     match &login.subject_url {
         Some(address) => {
-            Ok(by_asking(parts, address, login.subject_pointer.as_deref().unwrap_or("/sub"), response).await)
+            let pointer = login.subject_pointer.as_deref().unwrap_or("/sub");
+            Ok(by_asking(parts, TokenRequest::get(address), pointer, response).await)
         }
         None => Ok(None),
     }
@@ -55,13 +56,13 @@ fn by_id_token(asked: &Asked<'_>, response: &TokenResponse, now: Timestamp) -> R
     Ok(Some(Subject { id: claims.subject, issuer: Some(claims.issuer), name: claims.name }))
 }
 
-async fn by_asking(parts: &Parts, address: &str, pointer: &str, response: &TokenResponse) -> Option<Subject> {
+async fn by_asking(parts: &Parts, question: TokenRequest, pointer: &str, response: &TokenResponse) -> Option<Subject> {
     match response.token_type {
         TokenType::Bearer => {}
         // Such a request needs a proof with a hash of the token, which no token request has.
         TokenType::Dpop => return None,
     }
-    match parts.endpoint.ask(&account::request(address, &response.access)).await {
+    match parts.endpoint.ask(&account::request(question, &response.access)).await {
         Answer::Complete(reply) => account::read(&reply, pointer),
         Answer::Lost(_) | Answer::Unsent(_) => None,
     }

@@ -10,7 +10,7 @@ use outlast_core::classify::{EndpointKind, Evidence, Verdict};
 use outlast_core::grant::Registration;
 use outlast_core::outcome::{describe, judge_as};
 use outlast_core::sign_in::{SignedIn, sign_in};
-use outlast_core::wire::{Fault, TokenRequest};
+use outlast_core::wire::TokenRequest;
 use outlast_core::{Code, Grant, Lease, Outcome, Secret, StoreError};
 use std::sync::Arc;
 
@@ -74,10 +74,7 @@ impl Keeper {
             Outcome::InDoubt { detail } | Outcome::RotationInDoubt { detail, .. } => {
                 return Ok(unanswered(Code::ServerMisbehaved, detail));
             }
-            Outcome::Unsent(fault @ (Fault::Insecure | Fault::OutOfReach)) => {
-                return Ok(unanswered(Code::InsecureAddress, describe(fault).to_owned()));
-            }
-            Outcome::Unsent(fault) => return Ok(unanswered(Code::ServerUnreachable, describe(fault).to_owned())),
+            Outcome::Unsent(fault) => return Ok(unanswered(fault.code(), describe(fault).to_owned())),
         };
         let held = with_client_of(held, consent.registration.as_ref());
         let terms = entry.terms.as_registered(&held);
