@@ -4,7 +4,9 @@ use crate::env;
 use crate::exit::Fault;
 use crate::local_sidecar::let_renewals_end;
 use crate::process::Stop;
+use crate::words;
 use outlast::{AccessToken, Ask, By, Clock, Grant, GrantHandle, Rejected, SystemClock, Timestamp, TokenError};
+use outlast_daemon::status::GrantStatus;
 use std::time::Duration;
 
 /// Longest wait for a renewal that is due while the held token is good.
@@ -62,8 +64,21 @@ async fn renewed(handle: &GrantHandle, wanted: Wanted) -> Result<AccessToken, Fa
             tracing::warn!(code = %error.code(), "not renewed; the held token is still good");
             Ok(handle.access_token(Ask::default()).await?)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(explained(handle, error).await),
     }
+}
+
+/// A failure that only a person can end says when it happened and how that person signs in again.
+async fn explained(handle: &GrantHandle, error: TokenError) -> Fault {
+    let needs_user = matches!(error, TokenError::NeedsUser { .. });
+    let mut fault = Fault::from(error);
+    let Some(record) = handle.record().await.ok().filter(|_| needs_user) else { return fault };
+    let status = GrantStatus::of(handle, &record, now());
+    let trouble = status.last_trouble.filter(|trouble| trouble.code == fault.code.as_str());
+    if let Some(trouble) = trouble {
+        fault.text = format!("{}. It happened on {}", fault.text, words::rfc3339(Timestamp::from_secs(trouble.at)));
+    }
+    fault.mend(format!("stop: {}", status.what_to_do))
 }
 
 /// Asks again once when the time is up: the renewal is under way still, and it may take longer

@@ -1,7 +1,7 @@
 //! Counters, by code where something failed.
 
 use http::StatusCode;
-use outlast::Code;
+use outlast::{Code, Window};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -60,7 +60,7 @@ impl Metrics {
     }
 
     /// The counters in the text format of Prometheus. Names of grants need no escaping.
-    pub(crate) fn render(&self, grants: &[GrantGauge]) -> String {
+    pub(crate) fn render(&self, grants: &[GrantGauge], window: Option<Window>) -> String {
         let mut text = String::new();
         counter(&mut text, "outlast_proxy_requests_total", "Requests that reached the proxy.");
         sample(&mut text, "outlast_proxy_requests_total", "", load(&self.requests));
@@ -76,6 +76,9 @@ impl Metrics {
             sample(&mut text, "outlast_failures_total", &format!("code=\"{code}\""), load(count));
         }
         gauges(&mut text, grants);
+        if let Some(window) = window {
+            windows(&mut text, window);
+        }
         text
     }
 }
@@ -94,6 +97,14 @@ fn gauges(text: &mut String, grants: &[GrantGauge]) {
         let labels = format!("grant=\"{}\",standing=\"{}\"", grant.name, grant.standing);
         sample(text, "outlast_grant_standing", &labels, 1);
     }
+}
+
+fn windows(text: &mut String, window: Window) {
+    let micros = |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let name = "outlast_window_microseconds";
+    gauge(text, name, "From the answer of a renewal until its token set is on disk, over the latest renewals.");
+    sample(text, name, "of=\"last\"", micros(window.last));
+    sample(text, name, "of=\"p99\"", micros(window.p99));
 }
 
 fn load(count: &AtomicU64) -> u64 {

@@ -76,7 +76,8 @@ impl Writer {
             return Ok(queue);
         }
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        let mut session = Session { home: self.home.clone(), connection: None, queue: None, reserve_spent: true };
+        let mut session =
+            Session { home: self.home.clone(), connection: None, queue: None, reserve_spent: true, unsure: false };
         std::thread::Builder::new()
             .name("outlast-writer".to_owned())
             .spawn(move || session.serve(receiver))
@@ -96,6 +97,8 @@ struct Session {
     queue: Option<Queue>,
     /// Whether the reserve may be gone: it is put back as soon as the disk has room.
     reserve_spent: bool,
+    /// Whether a commit failed, and what it wrote may be seen without being on disk.
+    unsure: bool,
 }
 
 impl Session {
@@ -124,6 +127,7 @@ impl Session {
                 // After a failed sync the kernel may call dirty pages clean: nothing is tried again
                 // on the same open file (F23).
                 self.connection = None;
+                self.unsure |= !matches!(failure, Failure::Busy);
                 writes.iter().map(|write| Err(failure.to_error(write))).collect()
             }
         }
@@ -139,6 +143,10 @@ impl Session {
             Some(connection) => connection,
             empty => empty.insert(open(&self.home)?),
         };
+        if self.unsure {
+            make_certain(connection)?;
+            self.unsure = false;
+        }
         let outcomes = match transact(connection, writes, false) {
             Err(Failure::Sqlite(cause)) if is_full(&cause) => {
                 tracing::warn!("the disk is full; a record is written to the space that was kept for this");
@@ -152,6 +160,17 @@ impl Session {
         }
         Ok(outcomes)
     }
+}
+
+/// A commit that changes nothing and is synced. If the last sync of the commit before failed, what it wrote
+/// is read back from memory while its journal, on disk, would still undo it after a power cut: after this
+/// one, that journal is overwritten.
+fn make_certain(connection: &mut Connection) -> Result<(), Failure> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version = migrate::schema(&transaction)?;
+    // Written even if it is the same, which no statement about a row would be.
+    transaction.pragma_update(None, "user_version", version)?;
+    Ok(transaction.commit()?)
 }
 
 fn transact(connection: &mut Connection, writes: &[Write], from_reserve: bool) -> Result<Vec<Option<u64>>, Failure> {

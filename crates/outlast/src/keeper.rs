@@ -7,11 +7,11 @@ use crate::published::{AccessToken, Published};
 use crate::redeem;
 use crate::servers::{Servers, down};
 use crate::settings::{GrantSettings, Server};
-
 use crate::spending::Spending;
 use crate::subject_grant::{TokensBehind, refuses_tokens};
 use crate::system_clock::CoarseTime;
 use crate::token_error::TokenError;
+use crate::window::{Opened, Windows};
 use outlast_core::classify::{Evidence, Quirks, Verdict};
 use outlast_core::freshness::Lead;
 use outlast_core::outage::answered;
@@ -86,6 +86,7 @@ struct Inner {
     entries: BTreeMap<GrantId, Arc<Entry>>,
     /// The nonces that resources want in proofs (RFC 9449 9), by their origin.
     nonces: Nonces,
+    windows: Windows,
     servers: Servers,
     /// Those that are there for other grants alone.
     supporting: BTreeSet<GrantId>,
@@ -140,6 +141,7 @@ impl Keeper {
             entries: grants.into_iter().map(entry).collect(),
             parts,
             nonces: Nonces::default(),
+            windows: Windows::default(),
             servers: Servers::default(),
             supporting,
             spending: Spending::default(),
@@ -172,6 +174,10 @@ impl Keeper {
 
     pub(crate) fn parts(&self) -> &Parts {
         &self.0.parts
+    }
+
+    pub(crate) fn windows(&self) -> &Windows {
+        &self.0.windows
     }
 
     pub(crate) fn nonces(&self) -> &Nonces {
@@ -307,6 +313,7 @@ impl Keeper {
             Ok(provider) => self.send(entry, lease, &intent, provider, behind).await,
             Err(missing) => not_found(missing),
         };
+        let opened = Opened::now();
         let answered = answered(&outcome);
         if matches!(outcome, Outcome::Unsent(Fault::LeaseLost)) {
             // Nothing was spent, and another process may have the grant by now. The note is taken back
@@ -317,13 +324,15 @@ impl Keeper {
         if may_renew_behind && !behind.is_empty() && refuses_tokens(&outcome) {
             // Nothing was spent: the record is put back as it was, and the other grant is renewed.
             parts.store.commit(lease, intent.generation, held).await?;
-
             self.ended(entry, turn, answered).await;
             return Ok(Attempted::BehindRefused);
         }
         let next = settle(&intent, entry.grant_type.strategy(), outcome, self.now());
         let next = keep_replaced(held, next, entry.grant_type.overlap(&entry.terms), self.now());
         let persisted = parts.store.commit(lease, intent.generation, &next).await;
+        if persisted.is_ok() && next.generation > held.generation {
+            self.0.windows.closed(opened);
+        }
         // Only now: until the answer is on disk, nothing else is done (F04).
         self.ended(entry, turn, answered).await;
         note(&next);

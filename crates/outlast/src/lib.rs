@@ -52,6 +52,7 @@ mod sync;
 mod system_clock;
 mod token_error;
 mod unpersisted;
+mod window;
 
 pub use handle::GrantHandle;
 pub use introspection::Introspected;
@@ -82,3 +83,4 @@ pub use refresher::Refresher;
 pub use settings::{GrantSettings, LoginSettings, Server};
 pub use system_clock::{SystemClock, time_asleep};
 pub use token_error::TokenError;
+pub use window::Window;

@@ -7,6 +7,7 @@ use crate::env::{self, Places};
 use crate::exit::{Fault, exit_code};
 use crate::{output, process, words};
 use outlast::{Code, GrantSettings, Keeper, Reach, Server, Timestamp, metadata};
+use outlast_daemon::client::ControlClient;
 use outlast_daemon::config::Config;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -194,10 +195,27 @@ async fn sidecar(places: &Places) -> Result<String, Fault> {
         return Ok("none is running; outlast run starts one where it is needed".to_owned());
     }
     match tokio::time::timeout(CONNECT_TIME_MAX, UnixStream::connect(socket)).await {
-        Ok(Ok(_)) => Ok(format!("answers at {shown}")),
+        Ok(Ok(_)) => Ok(format!("answers at {shown}{}", window(socket).await.unwrap_or_default())),
         Ok(Err(_)) | Err(_) => Err(Fault::new(Code::DaemonUnreachable, format!("nothing answers at {shown}"))
             .mend(format!("start it with: outlast serve, or remove what the last one left: rm {shown}"))),
     }
+}
+
+/// For how long a renewed token set of the sidecar is at risk (F04); nothing before the first renewal.
+async fn window(socket: &Path) -> Option<String> {
+    let metrics = async { ControlClient::connect(socket).await?.get("/metrics").await };
+    let (_, metrics) = tokio::time::timeout(CONNECT_TIME_MAX, metrics).await.ok()?.ok()?;
+    let metrics = String::from_utf8_lossy(&metrics);
+    let millis = |of: &str| {
+        let label = format!("outlast_window_microseconds{{of=\"{of}\"}} ");
+        let micros: u32 = metrics.lines().find_map(|line| line.strip_prefix(&label))?.parse().ok()?;
+        Some(f64::from(micros) / 1000.0)
+    };
+    Some(format!(
+        "; its renewed token sets were on disk {:.1} ms after the answer or sooner (99 of 100), the last after {:.1} ms",
+        millis("p99")?,
+        millis("last")?
+    ))
 }
 
 fn as_text(finding: &Finding) -> String {

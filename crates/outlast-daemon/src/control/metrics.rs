@@ -19,6 +19,6 @@ pub(super) async fn answer(control: &Control) -> Answer {
             standing: status.standing,
         });
     }
-    let text = control.metrics.render(&gauges);
+    let text = control.metrics.render(&gauges, control.keeper.window());
     Ok(typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text))
 }
