@@ -73,6 +73,8 @@ fn belongs(file: &Path) -> &'static [Kind] {
     let within = |folder: &str| file.parent().is_some_and(|parent| parent.ends_with(folder));
     match file.file_name().and_then(|name| name.to_str()) {
         Some("capability") => &[Kind::Capability],
+        // Whoever configures may write a client secret in it.
+        Some("outlast.toml") => &[Kind::Client],
         Some(name) if name.starts_with("key-beside-data") || name.starts_with(".key-") => &[Kind::SealingKey],
         // Of a `run` that goes on.
         _ if within("tokens") => &[Kind::Access],

@@ -11,10 +11,12 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub path: String,
+    /// The request line and the fields.
+    pub head: String,
     pub body: String,
 }
 
-/// What is answered at a path: a status, and a body of JSON. `Value::Null` at a path is the metadata.
+/// What is answered at a path: a status, and a body of JSON. A `location` in it is a field as well.
 type Answers = Arc<dyn Fn(&str, &str) -> (u16, Value) + Send + Sync>;
 
 pub struct Hostile {
@@ -23,7 +25,8 @@ pub struct Hostile {
 }
 
 impl Hostile {
-    /// Publishes `metadata` (its issuer and endpoints are filled in where it names none), and answers
+    /// Publishes `metadata` (its issuer and endpoints are filled in where it names none; a value
+    /// that begins with `ISSUER` is at the issuer), and answers
     /// everything else as `answers` says, given the path and the issuer.
     pub fn start(metadata: &Value, answers: impl Fn(&str, &str) -> (u16, Value) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -42,6 +45,11 @@ impl Hostile {
         Self { issuer, sent }
     }
 
+    /// Everything that was sent so far.
+    pub fn sent(&self) -> Vec<Sent> {
+        self.sent.lock().unwrap().clone()
+    }
+
     /// What was sent to `path` so far.
     pub fn sent_to(&self, path: &str) -> Vec<Sent> {
         self.sent.lock().unwrap().iter().filter(|sent| sent.path == path).cloned().collect()
@@ -58,7 +66,10 @@ fn whole(issuer: &str, metadata: &Value) -> String {
         "token_endpoint_auth_methods_supported": ["none"],
     });
     for (name, value) in metadata.as_object().unwrap() {
-        document[name] = value.clone();
+        document[name] = match value.as_str().and_then(|text| text.strip_prefix("ISSUER")) {
+            Some(rest) => Value::from(format!("{issuer}{rest}")),
+            None => value.clone(),
+        };
     }
     document.to_string()
 }
@@ -67,13 +78,19 @@ fn serve(stream: &TcpStream, document: &str, kept: &Mutex<Vec<Sent>>, answers: &
     let Some(sent) = read(stream) else { return };
     let path = sent.path.clone();
     kept.lock().unwrap().push(sent);
+    let mut location = String::new();
     let (status, body) = if path.starts_with("/.well-known/") {
         (200, document.to_owned())
     } else {
         let (status, body) = answers(&path);
+        if let Some(elsewhere) = body["location"].as_str() {
+            location = format!("Location: {elsewhere}\r\n");
+        }
         (status, body.to_string())
     };
-    let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{location}Content-Length: {length}\r\n");
     // Whoever asked may have gone.
     let _ = (&mut &*stream).write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes());
 }
@@ -83,6 +100,7 @@ fn read(stream: &TcpStream) -> Option<Sent> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let target = line.split(' ').nth(1)?.to_owned();
+    let mut head = line;
     let mut length = 0;
     loop {
         let mut field = String::new();
@@ -90,6 +108,7 @@ fn read(stream: &TcpStream) -> Option<Sent> {
         if field.trim().is_empty() {
             break;
         }
+        head.push_str(&field);
         if let Some(value) = field.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
         }
@@ -97,5 +116,5 @@ fn read(stream: &TcpStream) -> Option<Sent> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let path = target.split('?').next()?.to_owned();
-    Some(Sent { path, body: String::from_utf8_lossy(&body).into_owned() })
+    Some(Sent { path, head, body: String::from_utf8_lossy(&body).into_owned() })
 }
