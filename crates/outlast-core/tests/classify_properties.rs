@@ -58,8 +58,14 @@ fn any_quirks() -> impl Strategy<Value = Quirks> {
     })
 }
 
+/// Ten thousand cases of each at least (T10); more by `PROPTEST_CASES`.
+fn many() -> ProptestConfig {
+    let told = ProptestConfig::default();
+    ProptestConfig { cases: told.cases.max(10_000), failure_persistence: None, ..told }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(many())]
 
     #[test]
     fn any_reply_gets_a_verdict(

@@ -19,6 +19,7 @@ use proptest::prelude::{Just, ProptestConfig, any, prop, prop_assert, prop_asser
 use proptest::strategy::Strategy as Generate;
 use std::time::Duration;
 
+/// At least so many of each; more by `PROPTEST_CASES`.
 const CASES: u32 = 10_000;
 const BORN: u64 = 1_800_000_000_000;
 /// A little over ten years, the longest life that is believed.
@@ -149,8 +150,13 @@ fn secrets() -> impl Generate<Value = String> {
 /// What may stand between words: anything that is no part of one.
 const GAP: &str = "[ \"'(){}\\[\\],;<>|\\n\\t]";
 
+fn many() -> ProptestConfig {
+    let told = ProptestConfig::default();
+    ProptestConfig { cases: told.cases.max(CASES), failure_persistence: None, ..told }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(many())]
 
     #[test]
     fn d11_a_token_is_due_between_70_and_80_per_cent_of_its_life_and_never_fresh_after_its_end(

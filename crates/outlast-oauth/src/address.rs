@@ -63,7 +63,7 @@ impl std::error::Error for AddressError {}
 /// Reads an address that secrets are sent to: https, or http on loopback (127.0.0.0/8, `::1`,
 /// `localhost`), without credentials or a fragment in it.
 pub fn check(address: &str) -> Result<Url, AddressError> {
-    let url = Url::parse(address).map_err(|_| AddressError::Unreadable)?;
+    let url = read(address)?;
     let refuse = || shown(address);
     if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)) {
         Err(AddressError::Insecure { address: refuse() })
@@ -78,11 +78,20 @@ pub fn check(address: &str) -> Result<Url, AddressError> {
 
 /// Checks a resource indicator: an absolute address without a fragment (RFC 8707 2).
 pub fn check_resource(resource: &str) -> Result<(), AddressError> {
-    let url = Url::parse(resource).map_err(|_| AddressError::Unreadable)?;
+    let url = read(resource)?;
     match url.fragment() {
         Some(_) => Err(AddressError::Fragment { address: shown(resource) }),
         None => Ok(()),
     }
+}
+
+/// Reads an address in which every character can be seen. The parser drops tabs and line ends and encodes
+/// what else no address has (RFC 3986 2): the text that people are shown would be another address than the one
+/// that is asked, or a command to their terminal.
+fn read(address: &str) -> Result<Url, AddressError> {
+    let is_seen = |character: char| character.is_ascii_graphic() || character.is_alphanumeric();
+    let url = address.chars().all(is_seen).then(|| Url::parse(address).ok());
+    url.flatten().ok_or(AddressError::Unreadable)
 }
 
 /// An address as errors show it: without user name, password, query and fragment, for those may
@@ -164,6 +173,24 @@ mod tests {
         for address in ["", "token", "/token", "//host/token", "https://", "http://[::1/token", "https://a b/"] {
             assert_eq!(check(address), Err(AddressError::Unreadable), "{address}");
         }
+    }
+
+    #[test]
+    fn t9_an_address_with_something_unseen_in_it_is_refused() {
+        for unseen in
+            ["\0", "\t", "\n", "\r\n", " ", "\u{1b}[2J", "\u{7f}", "\u{a0}", "\u{200b}", "\u{202e}", "\u{feff}"]
+        {
+            for address in [
+                format!("https://login.exam{unseen}ple.com/token"),
+                format!("https://login.example.com/to{unseen}ken"),
+                format!("{unseen}https://login.example.com/token"),
+                format!("https://login.example.com/token{unseen}"),
+            ] {
+                assert_eq!(check(&address), Err(AddressError::Unreadable), "{address:?}");
+                assert_eq!(check_resource(&address), Err(AddressError::Unreadable), "{address:?}");
+            }
+        }
+        assert!(check("https://b\u{fc}cher.example/\u{4e66}").is_ok());
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod contract;
 pub mod faults;
 pub mod judge;
+pub mod mutation;
 pub mod peer;
 pub mod strict_server;
 pub mod tidy;
