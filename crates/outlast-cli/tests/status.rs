@@ -58,6 +58,32 @@ fn watch_writes_a_line_whenever_something_changes() {
 }
 
 #[test]
+fn watch_goes_on_over_a_grant_whose_record_cannot_be_had() {
+    let bed = Bed::new();
+    bed.import("crm");
+    // N48: what is held is another server's.
+    let moved = bed.grant("crm").replace("/token\"", "/moved\"");
+    let other = bed.grant("other");
+    let (other, _) = other.split_once("[proxy]").unwrap();
+    bed.configure(&format!("{other}{moved}"));
+    let mut watching = bed.command(&["status", "--watch", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<serde_json::Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let stands = |shown: &serde_json::Value| {
+        let grant = |name: &str| shown.as_array().unwrap().iter().find(|grant| grant["name"] == name).unwrap().clone();
+        assert_eq!(grant("crm")["code"], "authorization-server-changed", "{shown}");
+        (grant("crm")["standing"].as_str().unwrap().to_owned(), grant("other")["standing"].as_str().unwrap().to_owned())
+    };
+    let (crm, other) = stands(&next());
+    assert_eq!(crm, "unreadable");
+    assert_ne!(other, "live");
+    bed.import("other");
+    assert_eq!(stands(&next()), ("unreadable".to_owned(), "live".to_owned()));
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+}
+
+#[test]
 fn add_discovers_the_issuer_and_writes_a_private_file() {
     let bed = Bed::new();
     std::fs::remove_dir_all(bed.home().join(".config")).unwrap();

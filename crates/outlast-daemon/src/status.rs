@@ -75,6 +75,18 @@ impl GrantStatus {
         }
     }
 
+    /// Of a grant whose record cannot be had: `detail` says why, in words without secrets.
+    pub fn unreadable(settings: &GrantSettings, code: Code, detail: String) -> Self {
+        let unknown = Self::describe(settings, &Grant::empty(&settings.terms()), None, Timestamp::default());
+        Self {
+            standing: "unreadable".to_owned(),
+            code: Some(code.as_str().to_owned()),
+            detail: Some(detail),
+            what_to_do: "find out what is wrong with the store: outlast doctor".to_owned(),
+            ..unknown
+        }
+    }
+
     /// The same from plain data; `due_at` is when the held token set is due for renewal.
     pub fn describe(settings: &GrantSettings, grant: &Grant, due_at: Option<Timestamp>, now: Timestamp) -> Self {
         let expires_at = grant.tokens.as_ref().and_then(|tokens| tokens.expires_at);

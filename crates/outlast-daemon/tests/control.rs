@@ -3,14 +3,14 @@
 
 mod support;
 
-use outlast::Secret;
+use outlast::{Secret, Settings};
 use outlast_daemon::client::{ControlClient, FetchError, fetch_token_blocking};
 use outlast_daemon::status::GrantStatus;
 use outlast_daemon::token_file::TokenFiles;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
-use support::{ask_control as ask, get, id, sidecar, stage};
+use support::{ask_control as ask, get, id, import_plain, settings, sidecar, stage};
 
 #[tokio::test]
 async fn a_token_is_told_with_its_end_and_its_generation() {
@@ -78,6 +78,31 @@ async fn status_tells_how_each_grant_stands_and_no_token() {
     assert_eq!((parked["standing"].as_str(), parked["code"].as_str()), (Some("parked"), Some("needs-user")));
     assert!(parked["what_to_do"].as_str().unwrap().contains("outlast import crm"));
     assert_eq!(parked["next_renewal_at"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_grant_whose_record_cannot_be_had_says_so_and_hides_no_other() {
+    let stage = stage().await;
+    let folder = stage.folder.path();
+    let open = |crm: &str| {
+        let grants = [settings("crm", crm, None), settings("other", "http://127.0.0.1:1/token", None)];
+        Settings::new(folder.join("store")).grants(grants).open().unwrap()
+    };
+    let before = open("http://127.0.0.1:1/token");
+    import_plain(&before, "crm", "CANARY-crm").await;
+    import_plain(&before, "other", "CANARY-other").await;
+    // N48: what is held is another server's.
+    let socket = folder.join("second/control.sock");
+    let _sidecar = sidecar(&open("http://127.0.0.1:2/token"), Duration::ZERO, Some(socket.clone())).await;
+    let (status, listed) = ask(&socket, "/v1/grants").await;
+    assert_eq!(status, 200, "{listed}");
+    let listed: Vec<GrantStatus> = serde_json::from_value(listed).unwrap();
+    let [crm, other] = listed.try_into().unwrap();
+    assert_eq!((crm.name.as_str(), crm.standing.as_str()), ("crm", "unreadable"));
+    assert_eq!(crm.code.as_deref(), Some("authorization-server-changed"));
+    assert_eq!((other.name.as_str(), other.standing.as_str()), ("other", "live"));
+    let (status, problem) = ask(&socket, "/v1/grants/crm").await;
+    assert!(status >= 400 && problem["code"] == "authorization-server-changed", "{problem}");
 }
 
 #[tokio::test]

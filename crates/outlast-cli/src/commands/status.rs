@@ -91,11 +91,21 @@ fn readable(keeper: &Keeper, found: Vec<Result<GrantStatus, Fault>>) -> Result<V
     Ok(statuses)
 }
 
+/// The same for whoever goes on looking: one whose record cannot be had is a line like the others, for it
+/// may be mended meanwhile.
+fn shown(keeper: &Keeper, found: Vec<Result<GrantStatus, Fault>>) -> Result<Vec<GrantStatus>, Fault> {
+    let each = keeper.grants().zip(found).map(|(id, found)| match found {
+        Ok(status) => Ok(status),
+        Err(fault) => Ok(GrantStatus::unreadable(keeper.grant(id)?.settings(), fault.code, fault.text)),
+    });
+    each.collect()
+}
+
 async fn watch(keeper: &Keeper, arguments: &Arguments) -> Done {
     let on_terminal = output::stdout_is_terminal() && !arguments.json;
     let (mut told, mut stop) = (None, process::Stop::listen()?);
     loop {
-        let statuses = look(keeper).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let statuses = shown(keeper, look(keeper).await?)?;
         if on_terminal {
             output::clear_screen()?;
             output::data(&as_text(&statuses, now()))?;

@@ -55,8 +55,8 @@ fn openable(address: &str) -> Option<String> {
 fn programs(browser: Option<&str>, desktop: bool) -> Vec<Vec<String>> {
     match browser {
         Some(list) => {
-            let words = |program: &str| program.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-            list.split(':').map(words).filter(|words| !words.is_empty()).collect()
+            // Quoted as for a shell, and no shell is asked; one whose quotes do not end names nothing.
+            list.split(':').filter_map(shlex::split).filter(|words| !words.is_empty()).collect()
         }
         None if desktop => vec![vec![DESKTOP.to_owned()]],
         None => Vec::new(),
@@ -99,6 +99,9 @@ mod tests {
     fn browsers_are_named_as_other_programs_take_them() {
         let words = |list: &str| programs(Some(list), true);
         assert_eq!(words("firefox -P work:w3m %s"), [vec!["firefox", "-P", "work"], vec!["w3m", "%s"]]);
+        assert_eq!(words(r#""/opt/a b/web" --name='x y' c\ d"#), [vec!["/opt/a b/web", "--name=x y", "c d"]]);
+        assert_eq!(words("'firefox:w3m"), [["w3m"]], "the first names nothing");
+        assert_eq!(words("$(id) `id`;reboot"), [["$(id)", "`id`;reboot"]], "words, and nothing is run");
         assert_eq!(with_address(&words("w3m -o x=%s")[0], "https://a/"), ["w3m", "-o", "x=https://a/"]);
         assert_eq!(programs(None, true), [[DESKTOP]]);
         assert!(programs(None, false).is_empty() && words("").is_empty() && words(":").is_empty());

@@ -67,6 +67,8 @@ pub(crate) fn status(code: Code) -> StatusCode {
         Advice::AskUser | Advice::Retry | Advice::Wait => StatusCode::SERVICE_UNAVAILABLE,
         Advice::Decide => StatusCode::CONFLICT,
         Advice::FixConfig if code == Code::GrantUnknown => StatusCode::NOT_FOUND,
+        // Nothing is broken here: the grant, as it is configured, is none to sign in to.
+        Advice::FixConfig if code == Code::LoginUnavailable => StatusCode::CONFLICT,
         Advice::FixConfig | Advice::ReportBug => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

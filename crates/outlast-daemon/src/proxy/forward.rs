@@ -11,6 +11,7 @@ use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use outlast::dpop::PROOF;
 use outlast::middleware::ReplayBody;
 use outlast::{Code, time_asleep};
 use rustls::client::Resumption;
@@ -128,7 +129,7 @@ impl Upstream {
     ///
     /// Servers close idle connections at any moment, also while a request is on its way. Where that
     /// happens to a request that may be repeated without harm, it is sent once more (RFC 9110 9.2.2);
-    /// not where `once` forbids it.
+    /// not where `once` forbids it, and not with a proof.
     pub(crate) async fn send(
         &self,
         mut request: Request<ReplayBody<Incoming>>,
@@ -137,8 +138,7 @@ impl Upstream {
         // Which version the upstream speaks is settled when connecting; what the client speaks has no say.
         *request.version_mut() = Version::HTTP_11;
         request.extensions_mut().clear();
-        let harmless = !once && request.method().is_safe() && request.body().is_end_stream();
-        let again = harmless.then(|| copy_without_body(&request));
+        let again = (!once && is_repeatable(&request)).then(|| copy_without_body(&request));
         let mut response = match (self.attempt(request.map(Either::Left)).await, again) {
             (Err(SendError::Client(error)), Some(again)) if broke_off(&error) => self.attempt(again).await?,
             (answered, _) => answered?,
@@ -174,6 +174,12 @@ fn client(tls: ClientConfig) -> Client<HttpsConnector<HttpConnector>, Sent> {
         .build(connector)
 }
 
+/// Whether sending it twice as it is does no harm. A proof is for one request (RFC 9449 4.2): the upstream may have
+/// seen it, and would call the second one a replay.
+fn is_repeatable<B: Body>(request: &Request<B>) -> bool {
+    request.method().is_safe() && request.body().is_end_stream() && !request.headers().contains_key(PROOF)
+}
+
 fn copy_without_body<B>(request: &Request<B>) -> Request<Sent> {
     let mut copy = Request::new(Either::Right(Empty::new()));
     *copy.method_mut() = request.method().clone();
@@ -197,6 +203,15 @@ fn broke_off(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn n31_a_request_with_a_proof_is_never_sent_twice_as_it_is() {
+        let mut request = Request::new(Empty::<Bytes>::new());
+        assert!(is_repeatable(&request));
+        request.headers_mut().insert(PROOF, HeaderValue::from_static("a.b.c"));
+        assert!(!is_repeatable(&request));
+    }
 
     #[tokio::test]
     async fn f17_connections_from_before_a_sleep_are_given_up_once() {
