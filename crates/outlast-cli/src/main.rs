@@ -24,6 +24,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     process::keep_memory_private();
+    process::keep_panics_discreet();
+    std::panic::catch_unwind(run).unwrap_or_else(|_| ExitCode::from(exit::exit_code(outlast::Code::Internal)))
+}
+
+fn run() -> ExitCode {
     // Before anything is built up: a fresh token costs one file and one key.
     if let Some(code) = hot_path::answer(&env::arguments()) {
         return ExitCode::from(code);
