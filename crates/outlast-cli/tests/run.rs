@@ -94,6 +94,36 @@ fn the_child_finds_what_it_needs_and_no_secret() {
 }
 
 #[test]
+fn t14_what_a_killed_run_left_behind_is_removed_by_the_next_and_nothing_of_one_that_goes_on() {
+    let bed = Bed::new();
+    bed.import("crm");
+    let start = || {
+        let mut child = script(&bed, &[], "echo ready; exec sleep 60").stdout(Stdio::piped()).spawn().unwrap();
+        wait_for_line(&mut child);
+        child
+    };
+    let folders = || std::fs::read_dir(bed.home().join("tmp")).unwrap().map(|entry| entry.unwrap().path());
+    let (mut killed, mut goes_on) = (start(), start());
+    let name = |child: &Child| format!("outlast-run-{}-", child.id());
+    let has = |child: &Child| folders().any(|path| path.to_str().unwrap().contains(&name(child)));
+    let sleeper = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", killed.id())).unwrap();
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let left = folders().find(|path| path.to_str().unwrap().contains(&name(&killed))).unwrap();
+    assert!(left.join("tokens/crm").exists(), "an access token lies there");
+    // A folder that only looks like one of ours.
+    std::fs::create_dir(bed.home().join("tmp/outlast-of-another")).unwrap();
+    assert_eq!(ran(script(&bed, &[], "true")).0, Some(0));
+    assert!(!has(&killed) && has(&goes_on) && bed.home().join("tmp/outlast-of-another").exists());
+    kill(&goes_on, "TERM");
+    goes_on.wait().unwrap();
+    assert!(!has(&goes_on));
+    for id in sleeper.split_whitespace() {
+        Command::new("kill").arg(id).status().unwrap();
+    }
+}
+
+#[test]
 fn the_token_file_bears_the_name_that_was_asked_for() {
     let bed = Bed::new();
     let issued = bed.import("crm");
