@@ -12,6 +12,8 @@ use crate::owned_file::{self, OwnedEntry};
 pub(crate) const IMPORT_BYTES_MAX: usize = 1024 * 1024;
 /// Longest list of services that an error repeats.
 const SERVICES_SHOWN_MAX: usize = 10;
+/// Longest name of a service that an error repeats, in characters.
+const NAME_SHOWN_MAX: usize = 64;
 /// Numbers beyond this are milliseconds: in seconds it would be the year 5138.
 const SECONDS_MAX: f64 = 1e11;
 
@@ -74,7 +76,8 @@ pub(crate) fn read_file(bytes: &[u8], wanted: Wanted<'_>, now: Timestamp) -> Res
 }
 
 fn listed(services: &[(&String, &Map<String, Value>)]) -> String {
-    let names: Vec<String> = services.iter().take(SERVICES_SHOWN_MAX).map(|(name, _)| format!("{name:?}")).collect();
+    let shortened = |name: &str| format!("{:?}", name.chars().take(NAME_SHOWN_MAX).collect::<String>());
+    let names: Vec<String> = services.iter().take(SERVICES_SHOWN_MAX).map(|(name, _)| shortened(name)).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 

@@ -7,6 +7,8 @@
 mod boot;
 mod failure;
 mod home;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 pub mod key;
 mod lease;
 mod memory;

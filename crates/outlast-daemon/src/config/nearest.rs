@@ -4,6 +4,9 @@
 /// of its letters differ, swapped neighbours counting once, or one is
 /// a part of the other.
 pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    if word.len() > WORD_BYTES_MAX {
+        return None;
+    }
     let wanted = word.to_ascii_lowercase().replace('-', "_");
     let near = |candidate: &&str, steps: usize| {
         let part = wanted.len() >= PART_LETTERS_MIN && (candidate.contains(&wanted) || wanted.contains(*candidate));
@@ -12,6 +15,9 @@ pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let distances = known.iter().map(|candidate| (distance(&wanted, candidate), *candidate));
     distances.filter(|(steps, candidate)| near(candidate, *steps)).min().map(|(_, candidate)| candidate)
 }
+
+/// Longest word that is taken for a slip of the pen: comparing a file's worth of letters takes minutes.
+const WORD_BYTES_MAX: usize = 128;
 
 /// From how many letters on a word that is part of a known one is taken for it.
 const PART_LETTERS_MIN: usize = 4;
@@ -59,8 +65,8 @@ mod tests {
 
     #[test]
     fn a_word_that_is_like_none_finds_none() {
-        for word in ["", "x", "colour", "timeout"] {
-            assert_eq!(nearest(word, KNOWN), None, "{word}");
+        for word in ["", "x", "colour", "timeout", &"client_id".repeat(100_000)] {
+            assert_eq!(nearest(word, KNOWN), None, "{}", word.len());
         }
     }
 }
