@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     Doctor(commands::doctor::Arguments),
     /// Judge a reply, or recorded traffic, and say what to do
     Explain(commands::explain::Arguments),
+    /// Show one grant whole: standing, terms, and what became of it
+    Grant(commands::grant::Arguments),
     /// Print the Authorization header as JSON, for helper hooks
     Headers(commands::headers::Arguments),
     /// Take over a token set from standard input or another tool's file

@@ -2,7 +2,7 @@
 
 use crate::env::{self, Places};
 use crate::exit::Fault;
-use outlast::{Code, GrantHandle, GrantId, GrantSettings, Keeper, Settings};
+use outlast::{Code, GrantHandle, GrantId, GrantSettings, Keeper, Process, Settings};
 use outlast_daemon::config::{Config, ConfigError, GrantEntry, SecretSource};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -41,11 +41,17 @@ impl Context {
         Ok(self.keeper(vec![settings])?.grant(&id)?)
     }
 
-    /// A keeper over the store with these grants.
+    /// A keeper over the store with these grants, for a command.
     pub(crate) fn keeper(&self, grants: Vec<GrantSettings>) -> Result<Keeper, Fault> {
+        self.keeper_of(Process::Command, grants)
+    }
+
+    /// A keeper over the store with these grants, for that kind of process.
+    pub(crate) fn keeper_of(&self, process: Process, grants: Vec<GrantSettings>) -> Result<Keeper, Fault> {
         let key = self.config.key_source(&env::text)?;
         let supporting = self.supporting(&grants)?;
-        Ok(Settings::new(&self.places.home).key(key).grants(grants).supporting(supporting).open()?)
+        let settings = Settings::new(&self.places.home).key(key).process(process);
+        Ok(settings.grants(grants).supporting(supporting).open()?)
     }
 
     /// The grants that `grants` are exchanged from and that are not among them.

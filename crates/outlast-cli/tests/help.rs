@@ -11,6 +11,7 @@ const VERBS: &[&str] = &[
     "demo",
     "doctor",
     "explain",
+    "grant",
     "headers",
     "import",
     "login",

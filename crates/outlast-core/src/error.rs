@@ -136,6 +136,8 @@ codes! {
     StoreTooNew = "store-too-new", FixConfig;
     /// The disk is full, failing or read-only; nothing was spent.
     StoreUnwritable = "store-unwritable", FixConfig;
+    /// The authorization server says that the refresh token was used before, and not by us.
+    TheftSuspected = "theft-suspected", AskUser;
     /// The token is bound to a key and is of use only with a proof for each request (RFC 9449).
     TokenBound = "token-bound", FixConfig;
     /// The request's target is outside the one origin of its grant.

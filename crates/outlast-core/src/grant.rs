@@ -3,6 +3,7 @@
 use crate::breaker::Breaker;
 use crate::clock::Timestamp;
 use crate::error::{Advice, Code};
+use crate::history::{Happening, History};
 use crate::options::Options;
 use crate::secret::Secret;
 use crate::token::{Generation, TokenSet};
@@ -178,6 +179,8 @@ pub enum Cause {
     ProofKeyLost,
     /// The server wants the person to prove more (RFC 9470 and kin).
     StepUp,
+    /// The server says that the refresh token was used before, and no renewal of ours was in doubt (F41).
+    TheftSuspected,
 }
 
 impl Cause {
@@ -185,6 +188,7 @@ impl Cause {
     pub const fn code(self) -> Code {
         match self {
             Self::LostRotation => Code::LostRotation,
+            Self::TheftSuspected => Code::TheftSuspected,
             Self::Dead
             | Self::LoggedOut
             | Self::NeverGranted
@@ -204,6 +208,10 @@ impl Cause {
             Self::NotRenewable => "its access token has ended and there is no refresh token to renew it with",
             Self::ProofKeyLost => "the key that its tokens are bound to is lost, so they are of no use to anybody",
             Self::StepUp => "the authorization server wants the person to sign in again",
+            Self::TheftSuspected => {
+                "the authorization server says that its refresh token was used before, and Outlast did not use it: another \
+                 program renews this grant too, or somebody has a copy of it"
+            }
         }
     }
 }
@@ -326,6 +334,8 @@ pub struct Grant {
     pub retiring: Option<Retiring>,
     /// What the next login has to bring.
     pub wanted: Wanted,
+    /// What became of it so far, for people.
+    pub history: History,
 }
 
 impl Grant {
@@ -354,6 +364,7 @@ impl Grant {
             key_fingerprint: None,
             retiring: None,
             wanted: Wanted::default(),
+            history: History::default(),
         }
     }
 
@@ -391,8 +402,15 @@ impl Grant {
             subject_issuer: self.subject_issuer.clone(),
             subject_name: self.subject_name.clone(),
             registration: self.registration.clone(),
+            history: self.history.clone(),
             ..Self::empty(terms)
         }
+    }
+
+    /// This grant with `happening` in its history, as what made it what it is.
+    #[must_use]
+    pub fn noting(self, happening: Happening, now: Timestamp) -> Self {
+        Self { history: self.history.with(happening, self.generation, None, now), ..self }
     }
 
     /// This grant after somebody signed out of it: one generation on, so that no process goes on
@@ -406,8 +424,10 @@ impl Grant {
             generation: self.generation.next(),
             standing,
             registration: self.registration.clone(),
+            history: self.history.clone(),
             ..Self::empty(terms)
         }
+        .noting(Happening::SignedOut, now)
     }
 
     /// The configured scopes that the held token is known to lack (F46).

@@ -1,6 +1,6 @@
 //! What a token request came to, for [`crate::settle`].
 
-use crate::classify::{EndpointKind, Evidence, Quirks, Verdict, classify};
+use crate::classify::{EndpointKind, Evidence, Quirks, Verdict, classify, tells_of_reuse};
 use crate::error::Code;
 use crate::wire::{Answer, Fault, Reply, TokenResponse};
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub enum Outcome {
     Refused(Verdict, Evidence),
     /// A new token set.
     Renewed(TokenResponse),
+    /// The server calls the grant dead, and says that the refresh token was used before.
+    Reused(Evidence),
     /// A key may have been made that nobody knows.
     RotationInDoubt {
         /// In words without secrets.
@@ -79,6 +81,7 @@ fn judge_reply(kind: EndpointKind, reply: &Reply, quirks: &Quirks, read: Reader<
         (200..=299, Verdict::NotAuth | Verdict::Unknown) => {
             Outcome::Refused(Verdict::Transient { retry_after: None }, judgement.evidence)
         }
+        (_, Verdict::GrantDead) if tells_of_reuse(&reply.body) => Outcome::Reused(judgement.evidence),
         (_, verdict) => Outcome::Refused(verdict, judgement.evidence),
     }
 }

@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::freshness::back_off;
 use crate::grant::{Cause, Grant, Standing, Terms, Trouble};
+use crate::history::{Happening, History};
 use crate::id_token::read_id_token;
 use crate::outcome::{Outcome, describe};
 use crate::plan::{Ask, By, nearly_due};
@@ -44,8 +45,18 @@ pub fn begin(grant: &Grant, terms: &Terms, ask: Ask, now: Timestamp) -> Grant {
         in_doubt: grant.in_doubt || crashed,
         breaker,
         terms_fingerprint: terms.fingerprint(),
+        history: noted(grant, crashed, ask, now),
         ..grant.clone()
     }
+}
+
+/// What an attempt finds that is worth telling.
+fn noted(grant: &Grant, crashed: bool, ask: Ask, now: Timestamp) -> History {
+    let by_resource = matches!(ask.rejected.map(|rejected| rejected.by), Some(By::Resource { .. }));
+    // Where the answer was lost, that is told already.
+    let found = [(crashed && !grant.in_doubt, Happening::CrashFound), (by_resource, Happening::Forced)];
+    let happened = found.into_iter().filter(|(happened, _)| *happened);
+    happened.fold(grant.history.clone(), |history, (_, happening)| history.with(happening, grant.generation, None, now))
 }
 
 /// The record after an attempt. Never erases a held token set.
@@ -62,6 +73,16 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
         Outcome::Refused(verdict, evidence) => {
             let found = format!("{}: {}", evidence.place, evidence.found);
             refused(grant, strategy, &verdict, found, now)
+        }
+        Outcome::Reused(evidence) => {
+            let found = format!("{}: {}", evidence.place, evidence.found);
+            match strategy.renewal {
+                // F41, F02: where an answer of ours was lost, we are the one who used it.
+                Renewal::Refresh if !grant.in_doubt => park(grant, Cause::TheftSuspected, found, now),
+                Renewal::Delegate | Renewal::Never | Renewal::Refresh | Renewal::Remint => {
+                    refused(grant, strategy, &Verdict::GrantDead, found, now)
+                }
+            }
         }
         Outcome::Renewed(response) => match another(grant, &response) {
             None => renewed(grant, response, now),
@@ -122,8 +143,11 @@ fn renewed(grant: &Grant, response: TokenResponse, now: Timestamp) -> Grant {
         Some(held) => held.renewed_by(response, started),
         None => TokenSet::first(response, started),
     };
+    let generation = grant.generation.next();
+    let happening = if grant.in_doubt { Happening::AnswerHealed } else { Happening::Renewed };
     Grant {
-        generation: grant.generation.next(),
+        generation,
+        history: grant.history.with(happening, generation, took(grant, now), now),
         tokens: Some(tokens),
         standing: Standing::Live,
         failures: 0,
@@ -146,7 +170,11 @@ fn in_doubt(grant: &Grant, strategy: &Strategy, detail: String, now: Timestamp) 
                 }
             };
             let standing = Standing::Renewing { since: now, attempt };
-            Grant { standing, in_doubt: true, ..failed(grant, Code::InDoubt, detail, now) }
+            Grant {
+                standing,
+                in_doubt: true,
+                ..failed(grant, Happening::Failed(Code::InDoubt), Code::InDoubt, detail, now)
+            }
         }
     }
 }
@@ -185,14 +213,20 @@ fn passing(grant: &Grant, retry_after: Option<Duration>, code: Code, detail: Str
 }
 
 fn pause(grant: &Grant, pause: Duration, code: Code, detail: String, now: Timestamp) -> Grant {
-    Grant { standing: Standing::CoolingDown { until: now.plus(pause) }, ..failed(grant, code, detail, now) }
+    Grant {
+        standing: Standing::CoolingDown { until: now.plus(pause) },
+        ..failed(grant, Happening::Failed(code), code, detail, now)
+    }
 }
 
 fn park(grant: &Grant, cause: Cause, detail: String, now: Timestamp) -> Grant {
-    Grant { standing: Standing::Parked { cause, since: now }, ..failed(grant, cause.code(), detail, now) }
+    Grant {
+        standing: Standing::Parked { cause, since: now },
+        ..failed(grant, Happening::Parked(cause), cause.code(), detail, now)
+    }
 }
 
-fn failed(grant: &Grant, code: Code, detail: String, now: Timestamp) -> Grant {
+fn failed(grant: &Grant, happening: Happening, code: Code, detail: String, now: Timestamp) -> Grant {
     let breaker = match grant.standing {
         Standing::Renewing { since, .. } => grant.breaker.failed(since),
         Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } | Standing::Revoking { .. } => {
@@ -203,6 +237,15 @@ fn failed(grant: &Grant, code: Code, detail: String, now: Timestamp) -> Grant {
         failures: grant.failures.saturating_add(1),
         breaker,
         trouble: Some(Trouble { code, at: now, detail }),
+        history: grant.history.with(happening, grant.generation, took(grant, now), now),
         ..grant.clone()
+    }
+}
+
+/// How long the attempt took that the note of intent began.
+fn took(grant: &Grant, now: Timestamp) -> Option<Duration> {
+    match grant.standing {
+        Standing::Renewing { since, .. } => Some(now.since(since)),
+        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } | Standing::Revoking { .. } => None,
     }
 }

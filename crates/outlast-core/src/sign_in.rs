@@ -3,6 +3,7 @@
 
 use crate::clock::Timestamp;
 use crate::grant::{Grant, Terms};
+use crate::history::Happening;
 use crate::secret::Secret;
 use crate::token::TokenSet;
 use crate::wire::TokenResponse;
@@ -53,7 +54,7 @@ pub fn sign_in(held: &Grant, terms: &Terms, signed_in: SignedIn, now: Timestamp)
         Some(subject) => (Some(subject.id), subject.issuer, subject.name),
         None => (None, None, None),
     };
-    Ok(Grant {
+    let next = Grant {
         subject: id,
         subject_issuer: issuer,
         subject_name: name,
@@ -61,7 +62,8 @@ pub fn sign_in(held: &Grant, terms: &Terms, signed_in: SignedIn, now: Timestamp)
         ends_at: response.refresh_expires_in.map(|life| started_at.plus(life)),
         renewed_at: Some(now),
         ..held.granted(terms, TokenSet::first(response, started_at))
-    })
+    };
+    Ok(next.noting(Happening::SignedIn, now))
 }
 
 fn same_account(held: &Grant, terms: &Terms, found: Option<&Subject>) -> Result<(), OtherAccount> {

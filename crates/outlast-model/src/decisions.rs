@@ -8,8 +8,8 @@ use outlast_core::strategy::{Recovery, Renewal, Rotation};
 use outlast_core::token_response::read_token_response;
 use outlast_core::wire::Fault;
 use outlast_core::{
-    Answer, Ask, Cause, Generation, Grant, GrantId, Outcome, Plan, Quirks, Reply, Standing, Strategy, Terms, Timestamp,
-    TokenSet, plan, settle,
+    Answer, Ask, Cause, Generation, Grant, GrantId, History, Outcome, Plan, Quirks, Reply, Standing, Strategy, Terms,
+    Timestamp, TokenSet, plan, settle,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -206,7 +206,7 @@ impl Decisions {
     /// The number of this record. What no decision reads is left out, or the same state would be
     /// looked at once for each moment it was reached at.
     fn number(&self, grant: Grant) -> Record {
-        let grant = Grant { trouble: None, renewed_at: None, ..grant };
+        let grant = Grant { trouble: None, renewed_at: None, history: History::default(), ..grant };
         let mut by_kind = self.by_kind.borrow_mut();
         let alike = by_kind.entry((grant.generation, format!("{:?}", grant.standing))).or_default();
         let mut records = self.records.borrow_mut();

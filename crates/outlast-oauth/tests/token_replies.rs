@@ -41,6 +41,7 @@ async fn assert_outcomes(table: Vec<(&str, Vec<u8>, Wanted)>) {
             | Outcome::RotationInDoubt { .. }
             | Outcome::Discarded { .. }
             | Outcome::Refused(..)
+            | Outcome::Reused(_)
             | Outcome::Unsent(_) => NotRenewed,
             Outcome::Renewed(_) => Renewed,
         };

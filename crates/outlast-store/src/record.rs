@@ -2,9 +2,11 @@
 //! that a change of theirs cannot silently change what is on disk.
 
 mod client;
+mod history;
 mod wanted;
 
 use client::StoredRegistration;
+use history::StoredEvent;
 use outlast_core::breaker::Breaker;
 use outlast_core::grant::{Registration, Retiring};
 use outlast_core::token::TokenType;
@@ -76,6 +78,7 @@ const MEMBERS: &[&str] = &[
     "ends_at",
     "failures",
     "grant_type",
+    "history",
     "in_doubt",
     "key_fingerprint",
     "proof_key",
@@ -100,6 +103,8 @@ struct Stored {
     ends_at: Option<Millis>,
     failures: u8,
     grant_type: String,
+    #[serde(default)]
+    history: Vec<StoredEvent>,
     in_doubt: bool,
     #[serde(default)]
     key_fingerprint: Option<u64>,
@@ -185,6 +190,7 @@ enum StoredCause {
     NotRenewable,
     ProofKeyLost,
     StepUp,
+    TheftSuspected,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -250,6 +256,7 @@ impl From<&Grant> for Stored {
             key_fingerprint,
             retiring,
             wanted,
+            history,
         } = grant;
         Self {
             authorization_server: authorization_server.clone(),
@@ -258,6 +265,7 @@ impl From<&Grant> for Stored {
             ends_at: ends_at.map(Millis::from),
             failures: *failures,
             grant_type: grant_type.clone(),
+            history: history.events().iter().map(StoredEvent::from).collect(),
             in_doubt: *in_doubt,
             key_fingerprint: *key_fingerprint,
             proof_key: proof_key.clone().map(StoredSecret),
@@ -301,6 +309,7 @@ impl Stored {
             registration: self.registration.map(Registration::from),
             retiring: self.retiring.map(Retiring::from),
             wanted: self.wanted.into(),
+            history: history::read(self.history),
         }
     }
 }
@@ -419,6 +428,7 @@ impl From<Cause> for StoredCause {
             Cause::NotRenewable => Self::NotRenewable,
             Cause::ProofKeyLost => Self::ProofKeyLost,
             Cause::StepUp => Self::StepUp,
+            Cause::TheftSuspected => Self::TheftSuspected,
         }
     }
 }
@@ -433,6 +443,7 @@ impl From<StoredCause> for Cause {
             StoredCause::NotRenewable => Self::NotRenewable,
             StoredCause::ProofKeyLost => Self::ProofKeyLost,
             StoredCause::StepUp => Self::StepUp,
+            StoredCause::TheftSuspected => Self::TheftSuspected,
         }
     }
 }

@@ -22,8 +22,8 @@ use outlast_core::strategy::{GrantType, Renewal, Renewing, Unrenewable};
 use outlast_core::token::TokenSet;
 use outlast_core::wire::{Fault, Provider, TokenEndpoint};
 use outlast_core::{
-    Ask, ClientAuth, Clock, Code, Generation, Grant, GrantId, Lease, Outcome, Plan, Reach, Standing, StoreError, Terms,
-    Timestamp, TokenStore,
+    Ask, ClientAuth, Clock, Code, Generation, Grant, GrantId, Happening, Lease, Outcome, Plan, Process, Reach,
+    Standing, StoreError, Terms, Timestamp, TokenStore,
 };
 use outlast_oauth::dpop::{self, Nonces};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +75,15 @@ pub(crate) struct Parts {
     pub(crate) discovery: Arc<dyn Discovery>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) coarse: CoarseTime,
+    /// What kind of process this is, for the history of its grants.
+    pub(crate) process: Process,
+}
+
+impl Parts {
+    /// This record with us as who did what is new in its history.
+    pub(crate) fn ours(&self, grant: Grant) -> Grant {
+        Grant { history: grant.history.by(self.process), ..grant }
+    }
 }
 
 /// Keeps grants: the one road to the token endpoint. Cheap to clone.
@@ -306,7 +315,7 @@ impl Keeper {
         };
         let provider = self.provider(entry).await;
         let Some(_spent) = self.spending().begin() else { return Ok(Attempted::Ending) };
-        let intent = with_proof_key(begin(held, &entry.terms, ask, self.now()), entry);
+        let intent = with_proof_key(parts.ours(begin(held, &entry.terms, ask, self.now())), entry);
         // Also the probe: a full or read-only disk fails here, before the token is spent (R4).
         parts.store.commit(lease, held.generation, &intent).await?;
         let outcome = match provider {
@@ -327,7 +336,7 @@ impl Keeper {
             self.ended(entry, turn, answered).await;
             return Ok(Attempted::BehindRefused);
         }
-        let next = settle(&intent, entry.grant_type.strategy(), outcome, self.now());
+        let next = parts.ours(settle(&intent, entry.grant_type.strategy(), outcome, self.now()));
         let next = keep_replaced(held, next, entry.grant_type.overlap(&entry.terms), self.now());
         let persisted = parts.store.commit(lease, intent.generation, &next).await;
         if persisted.is_ok() && next.generation > held.generation {
@@ -404,7 +413,8 @@ impl Keeper {
     }
 
     pub(crate) async fn import(&self, entry: &Arc<Entry>, tokens: TokenSet) -> Result<Generation, TokenError> {
-        let next = self.change(entry, |held| Some(held.granted(&entry.terms, tokens.clone()))).await?;
+        let granted = |held: &Grant| held.granted(&entry.terms, tokens.clone()).noting(Happening::Imported, self.now());
+        let next = self.change(entry, |held| Some(self.parts().ours(granted(held)))).await?;
         Ok(next.grant.generation)
     }
 

@@ -63,6 +63,7 @@ pub use open::{OpenError, Settings, read_record};
 pub use outlast_core::classify;
 pub use outlast_core::freshness;
 pub use outlast_core::grant::{Cause, ClientAuth, Grant, GrantId, Standing, Terms, Trouble, Wanted};
+pub use outlast_core::history::{EVENTS_MAX, Event, Happening, History, Process};
 pub use outlast_core::key_request::KeyRequest;
 pub use outlast_core::options::{GrantOption, OptionKind, OptionValue, Options};
 pub use outlast_core::plan::{Ask, By, Rejected};

@@ -185,7 +185,7 @@ impl Keeper {
     /// what it still knows is of the past, and a copy kept aside would hold tokens that may be good.
     async fn forget(&self, entry: &Arc<Entry>, lease: &Lease, held: &Grant) -> Result<(), StoreError> {
         let needs_person = entry.grant_type.strategy().recovery == Recovery::User;
-        let next = held.signed_out(&entry.terms, needs_person, self.now());
+        let next = self.parts().ours(held.signed_out(&entry.terms, needs_person, self.now()));
         self.parts().store.commit(lease, held.generation, &next).await?;
         self.publish(entry, next);
         Ok(())

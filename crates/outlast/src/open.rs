@@ -7,7 +7,7 @@ use crate::subject_grant::{Broken, check_chains};
 use crate::system_clock::{CoarseTime, SystemClock};
 use outlast_core::strategy::GrantType;
 use outlast_core::wire::TokenEndpoint;
-use outlast_core::{Clock, Code, Grant, GrantId, StoreError, TokenStore};
+use outlast_core::{Clock, Code, Grant, GrantId, Process, StoreError, TokenStore};
 use outlast_oauth::{HttpTokenEndpoint, grant_type};
 use outlast_store::{KeySource, MemoryStore, SqliteStore};
 use std::fmt;
@@ -23,6 +23,7 @@ pub struct Settings {
     clock: Option<Arc<dyn Clock>>,
     store: Option<Arc<dyn TokenStore>>,
     endpoint: Option<Arc<dyn TokenEndpoint>>,
+    process: Process,
 }
 
 /// Why a keeper could not be opened.
@@ -118,6 +119,7 @@ impl Settings {
             clock: None,
             store: None,
             endpoint: None,
+            process: Process::default(),
         }
     }
 
@@ -167,6 +169,12 @@ impl Settings {
         Self { endpoint: Some(endpoint), ..self }
     }
 
+    /// What kind of process this is, as the history of its grants is to tell.
+    #[must_use]
+    pub fn process(self, process: Process) -> Self {
+        Self { process, ..self }
+    }
+
     /// Opens the keeper. Reads no record and sends nothing yet.
     pub fn open(self) -> Result<Keeper, OpenError> {
         let supporting = self.supporting.iter().map(|settings| settings.id.clone()).collect();
@@ -186,7 +194,10 @@ impl Settings {
         };
         let endpoint = self.endpoint.unwrap_or_else(|| Arc::new(HttpTokenEndpoint::new(Arc::clone(&clock))));
         let discovery: Arc<dyn Discovery> = Arc::new(HttpDiscovery);
-        Ok(Keeper::new(Parts { store, endpoint, discovery, clock, coarse }, grants, supporting))
+        Ok({
+            let parts = Parts { store, endpoint, discovery, clock, coarse, process: self.process };
+            Keeper::new(parts, grants, supporting)
+        })
     }
 }
 

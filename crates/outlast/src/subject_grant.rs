@@ -81,6 +81,7 @@ pub(crate) fn refuses_tokens(outcome: &Outcome) -> bool {
         | Outcome::Discarded { .. }
         | Outcome::InDoubt { .. }
         | Outcome::Renewed(_)
+        | Outcome::Reused(_)
         | Outcome::RotationInDoubt { .. }
         | Outcome::Unsent(_) => false,
     }

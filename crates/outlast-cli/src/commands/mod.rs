@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod grant;
 pub(crate) mod headers;
 pub(crate) mod import;
 pub(crate) mod login;
@@ -30,6 +31,7 @@ pub(crate) fn run(verb: Verb) -> Done {
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
+        Verb::Grant(arguments) => grant::run(&arguments),
         Verb::Headers(arguments) => headers::run(&arguments),
         Verb::Import(arguments) => import::run(&arguments),
         Verb::Login(arguments) => login::run(&arguments),
@@ -49,6 +51,7 @@ pub(crate) fn wants_json(verb: &Verb) -> bool {
         Verb::Demo(arguments) => arguments.json,
         Verb::Doctor(arguments) => arguments.json,
         Verb::Explain(arguments) => arguments.wants_json(),
+        Verb::Grant(arguments) => arguments.wants_json(),
         Verb::Import(arguments) => arguments.json,
         Verb::Login(arguments) => arguments.json,
         Verb::Logout(arguments) => arguments.json,

@@ -6,7 +6,7 @@ use crate::exit::Fault;
 use crate::local_sidecar::LocalSidecar;
 use crate::private_folder::PrivateFolder;
 use crate::{output, process, words};
-use outlast::{Code, GrantId, Keeper, Secret};
+use outlast::{Code, GrantId, Keeper, Process, Secret};
 use outlast_daemon::token_file::TokenFiles;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: Arguments) -> Done {
     let settings = context.resolve(&names)?;
     let wanted: Vec<Wanted> = settings.iter().map(|grant| wanted(&grant.id, &named)).collect::<Result<_, _>>()?;
     no_clash(&wanted)?;
-    let keeper = context.keeper(settings)?;
+    let keeper = context.keeper_of(Process::Sidecar, settings)?;
     let hold = arguments.hold.unwrap_or(context.config.proxy().hold);
     process::block_on_all(async {
         // Before anything is renewed: a signal that ended the process now could end it half-way.

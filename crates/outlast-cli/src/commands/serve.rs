@@ -7,7 +7,7 @@ use crate::exit::Fault;
 use crate::local_sidecar::end;
 use crate::token_set_file::IMPORT_BYTES_MAX;
 use crate::{output, process, words};
-use outlast::{Code, GrantSettings, Secret};
+use outlast::{Code, GrantSettings, Process, Secret};
 use outlast_daemon::{Options, Sidecar, draw_capability};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
 /// Serves until told to stop, then lets requests and renewals end.
 pub(crate) fn run(arguments: &Arguments) -> Done {
     let context = Context::load()?;
-    let keeper = context.keeper(grants(&context)?)?;
+    let keeper = context.keeper_of(Process::Sidecar, grants(&context)?)?;
     let said = context.config.proxy();
     let options = Options {
         logins: true,

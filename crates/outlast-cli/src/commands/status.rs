@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
 }
 
 /// A secret that cannot be had hides no standing: the grant is looked at without it.
-fn settings(context: &Context, name: Option<&str>) -> Result<Vec<GrantSettings>, Fault> {
+pub(super) fn settings(context: &Context, name: Option<&str>) -> Result<Vec<GrantSettings>, Fault> {
     if let Some(name) = name.filter(|name| context.entry(name).is_none()) {
         // Says which name is nearest.
         context.config.resolve_one(name, &env::text)?;

@@ -14,6 +14,7 @@ pub mod meaning;
 pub mod quirks;
 pub mod redaction;
 pub mod retry_after;
+mod reuse;
 mod rules;
 mod scope;
 pub mod verdict;
@@ -22,6 +23,7 @@ mod words;
 pub use body::BODY_BYTES_MAX;
 pub use quirks::Quirks;
 pub use retry_after::read_http_date;
+pub(crate) use reuse::tells_of_reuse;
 pub use verdict::{EndpointKind, Evidence, Judgement, StepUp, Verdict};
 
 use crate::clock::Timestamp;

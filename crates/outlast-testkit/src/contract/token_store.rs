@@ -6,8 +6,8 @@ use outlast_core::token::TokenType;
 use outlast_core::wanted::Demand;
 use outlast_core::wire::SigningKey;
 use outlast_core::{
-    Cause, Code, Fence, Generation, Grant, GrantId, Lease, Secret, Standing, StoreError, Timestamp, TokenSet,
-    TokenStore, Trouble,
+    Cause, Code, Fence, Generation, Grant, GrantId, Happening, History, Lease, Process, Secret, Standing, StoreError,
+    Timestamp, TokenSet, TokenStore, Trouble,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +64,7 @@ pub fn grant(name: &str, generation: u64) -> Grant {
         key_fingerprint: None,
         retiring: None,
         wanted: Wanted::default(),
+        history: History::default(),
     }
 }
 
@@ -86,20 +87,8 @@ fn tokens(access: &str, refresh: &str) -> TokenSet {
 /// Grants that differ in every member that can differ.
 pub fn all_kinds() -> Vec<Grant> {
     let at = Timestamp::from_millis(1_700_000_000_123);
-    let standings = [
-        Standing::Live,
-        Standing::CoolingDown { until: at },
-        Standing::Renewing { since: at, attempt: 3 },
-        Standing::Parked { cause: Cause::Dead, since: at },
-        Standing::Parked { cause: Cause::LoggedOut, since: at },
-        Standing::Parked { cause: Cause::LostRotation, since: at },
-        Standing::Parked { cause: Cause::NeverGranted, since: at },
-        Standing::Parked { cause: Cause::NotRenewable, since: at },
-        Standing::Parked { cause: Cause::ProofKeyLost, since: at },
-        Standing::Parked { cause: Cause::StepUp, since: at },
-        Standing::Revoking { since: at, retry_at: at.plus(std::time::Duration::from_secs(60)) },
-    ];
-    let mut grants: Vec<_> = standings.into_iter().map(|standing| Grant { standing, ..grant("crm", 1) }).collect();
+    let mut grants: Vec<_> =
+        all_standings(at).into_iter().map(|standing| Grant { standing, ..grant("crm", 1) }).collect();
     grants.extend(client_auths().into_iter().map(|client_auth| Grant {
         registration: Some(Registration {
             authorization_server: "https://as.example".to_owned(),
@@ -126,6 +115,7 @@ pub fn all_kinds() -> Vec<Grant> {
                 Demand { mark: 0, tries: 0, tried_at: None },
             ],
         },
+        history: all_happenings(at),
         failures: 255,
         in_doubt: true,
         breaker: Breaker { forced: vec![Timestamp::from_millis(1), at], born_forced: true, streak: 9 },
@@ -143,6 +133,43 @@ pub fn all_kinds() -> Vec<Grant> {
         ..grant("crm", 1)
     });
     grants
+}
+
+/// Each way in which a grant can stand.
+fn all_standings(at: Timestamp) -> Vec<Standing> {
+    vec![
+        Standing::Live,
+        Standing::CoolingDown { until: at },
+        Standing::Renewing { since: at, attempt: 3 },
+        Standing::Parked { cause: Cause::Dead, since: at },
+        Standing::Parked { cause: Cause::LoggedOut, since: at },
+        Standing::Parked { cause: Cause::LostRotation, since: at },
+        Standing::Parked { cause: Cause::NeverGranted, since: at },
+        Standing::Parked { cause: Cause::NotRenewable, since: at },
+        Standing::Parked { cause: Cause::ProofKeyLost, since: at },
+        Standing::Parked { cause: Cause::StepUp, since: at },
+        Standing::Parked { cause: Cause::TheftSuspected, since: at },
+        Standing::Revoking { since: at, retry_at: at.plus(std::time::Duration::from_secs(60)) },
+    ]
+}
+
+/// A history with everything in it that can happen.
+fn all_happenings(at: Timestamp) -> History {
+    let happenings = [
+        Happening::AnswerHealed,
+        Happening::CrashFound,
+        Happening::CrashFound,
+        Happening::Failed(Code::ServerMisbehaved),
+        Happening::Forced,
+        Happening::Imported,
+        Happening::Parked(Cause::TheftSuspected),
+        Happening::Renewed,
+        Happening::SignedIn,
+        Happening::SignedOut,
+    ];
+    let took = Some(Duration::from_millis(230));
+    let noted = |history: History, happening| history.with(happening, Generation(u64::MAX), took, at);
+    happenings.into_iter().fold(History::default(), noted).by(Process::Sidecar)
 }
 
 fn client_auths() -> Vec<ClientAuth> {

@@ -69,6 +69,8 @@ impl Keeper {
         let response = match redeem::bound(entry, outcome) {
             Outcome::Renewed(response) => response,
             Outcome::Refused(verdict, evidence) => return Ok(TakenOver::Refused(verdict, evidence)),
+            // Said of a refresh token alone; a login has none yet.
+            Outcome::Reused(evidence) => return Ok(TakenOver::Refused(Verdict::GrantDead, evidence)),
             Outcome::Discarded { code, detail } => return Ok(unanswered(code, detail)),
             Outcome::CommandFailed { detail } => return Ok(unanswered(Code::CommandFailed, detail)),
             Outcome::InDoubt { detail } | Outcome::RotationInDoubt { detail, .. } => {
@@ -103,6 +105,7 @@ impl Keeper {
             let next = sign_in(&held, &terms, signed_in.clone(), self.now()).map_err(|other| {
                 LoginError::AccountMismatch { grant: entry.terms.id.clone(), held: other.held, found: other.found }
             })?;
+            let next = parts.ours(next);
             match parts.store.commit(&lease, held.generation, &next).await {
                 Ok(()) => {
                     tracing::info!(grant = %next.id, generation = %next.generation, "signed in");
