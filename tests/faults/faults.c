@@ -72,12 +72,14 @@ enum kind {
     READ_ONLY_ON,
     SHORT,
     SHORT_CRASH,
-    SLOW
+    SLOW,
+    SLOW_ALL
 };
 
 /* In the order of the enumeration above. */
 static const char *const KINDS[] = {"none",     "crash-before", "crash-after",  "full",        "full-on",     "full-copying-on",
-                                    "io-error", "io-error-on",  "read-only-on", "short-write", "short-crash", "slow-sync"};
+                                    "io-error", "io-error-on",  "read-only-on", "short-write", "short-crash", "slow-sync",
+                                    "slow-all"};
 enum { KIND_COUNT = sizeof KINDS / sizeof *KINDS };
 
 static char folder[PATH_BYTES_MAX];
@@ -303,6 +305,9 @@ static long carry_out(long number, const long *a, const struct operation *it, lo
         break;
     case SLOW:
         if (it->syncs) slow();
+        break;
+    case SLOW_ALL:
+        if (it->changes || it->opens_to_write) slow();
         break;
     }
     return outcome(pass(number, a));

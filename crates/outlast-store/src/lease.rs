@@ -1,5 +1,6 @@
 //! The lock of a grant: released by the kernel when its holder lets go or dies.
 
+use crate::aside::aside;
 use crate::failure::unwritable;
 use crate::home::{self, Home};
 use crate::seal::random;
@@ -41,7 +42,8 @@ pub(crate) async fn acquire(home: &Home, grant: &GrantId, patience: Duration) ->
     let looking = async {
         let mut pause = LOOK_FIRST;
         loop {
-            if let Some(held) = try_acquire(home, &path)? {
+            let (own, name) = (home.clone(), path.clone());
+            if let Some(held) = aside(move || try_acquire(&own, &name)).await? {
                 return Ok(held);
             }
             tokio::time::sleep(jittered(pause)?).await;

@@ -4,6 +4,7 @@
 //! holder at a time to change one; [`MemoryStore`] does the same without a disk, for tests. What
 //! lies on disk is described byte by byte in `docs/formats.md`.
 
+mod aside;
 mod boot;
 mod failure;
 mod home;

@@ -1,5 +1,6 @@
 //! What is known of each authorization server's outage, for all processes: a note each.
 
+use crate::aside::aside;
 use crate::home::Home;
 use crate::note::Note;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -10,15 +11,44 @@ use std::fmt::Write;
 const NAME_BYTES: usize = 12;
 
 /// Puts `change` of what is known of `server` in its place, and says what was there.
-pub(crate) fn change(home: &Home, server: &str, change: &dyn Fn(Outage) -> Outage) -> Result<Outage, StoreError> {
-    let mut before = Outage::default();
-    Note::new(home, &name(server)).change(|text| {
+pub(crate) async fn change(
+    home: &Home,
+    server: &str,
+    change: &(dyn Fn(Outage) -> Outage + Send + Sync),
+) -> Result<Outage, StoreError> {
+    let mut said = exchange(home, server, None).await?;
+    loop {
         // What makes no sense was cut by a crash and says nothing.
-        before = parse(text).unwrap_or_default();
+        let before = parse(&said).unwrap_or_default();
         let next = change(before);
-        if text.is_empty() && next == Outage::default() { String::new() } else { format(next) }
-    })?;
-    Ok(before)
+        let text = if said.is_empty() && next == Outage::default() { String::new() } else { format(next) };
+        if text == said {
+            return Ok(before);
+        }
+        let found = exchange(home, server, Some((said.clone(), text))).await?;
+        if found == said {
+            return Ok(before);
+        }
+        // Another process was quicker.
+        said = found;
+    }
+}
+
+/// What the note says; the second of `instead` takes its place if it says the first.
+async fn exchange(home: &Home, server: &str, instead: Option<(String, String)>) -> Result<String, StoreError> {
+    let note = Note::new(home, &name(server));
+    aside(move || {
+        let mut found = String::new();
+        note.change(|text| {
+            text.clone_into(&mut found);
+            match &instead {
+                Some((expected, next)) if expected == text => next.clone(),
+                Some(_) | None => text.to_owned(),
+            }
+        })?;
+        Ok(found)
+    })
+    .await
 }
 
 fn name(server: &str) -> String {
@@ -57,28 +87,28 @@ mod tests {
         Outage { failures, next_at: Timestamp::from_secs(u64::from(failures)) }
     }
 
-    #[test]
-    fn f30_what_one_process_found_out_the_next_one_knows() {
+    #[tokio::test]
+    async fn f30_what_one_process_found_out_the_next_one_knows() {
         let (_folder, home) = home();
-        assert_eq!(change(&home, SERVER, &|_| at(4)).unwrap(), Outage::default());
-        assert_eq!(change(&home, SERVER, &|known| known).unwrap(), at(4));
-        assert_eq!(change(&home, "https://other.example", &|known| known).unwrap(), Outage::default());
-        assert_eq!(change(&home, SERVER, &|_| Outage::default()).unwrap(), at(4));
-        assert_eq!(change(&home, SERVER, &|known| known).unwrap(), Outage::default());
+        assert_eq!(change(&home, SERVER, &|_| at(4)).await.unwrap(), Outage::default());
+        assert_eq!(change(&home, SERVER, &|known| known).await.unwrap(), at(4));
+        assert_eq!(change(&home, "https://other.example", &|known| known).await.unwrap(), Outage::default());
+        assert_eq!(change(&home, SERVER, &|_| Outage::default()).await.unwrap(), at(4));
+        assert_eq!(change(&home, SERVER, &|known| known).await.unwrap(), Outage::default());
     }
 
-    #[test]
-    fn while_all_is_well_no_file_is_made() {
+    #[tokio::test]
+    async fn while_all_is_well_no_file_is_made() {
         let (_folder, home) = home();
-        change(&home, SERVER, &|known| known).unwrap();
+        change(&home, SERVER, &|known| known).await.unwrap();
         assert!(!home.own_lock(&name(SERVER)).exists());
     }
 
-    #[test]
-    fn a_file_that_makes_no_sense_says_nothing() {
+    #[tokio::test]
+    async fn a_file_that_makes_no_sense_says_nothing() {
         let (_folder, home) = home();
         for content in [&b""[..], b"4", b"4 5", b"x y\n", b"\xff\xfe 1\n", b"300 1\n", &[b'9'; 200]] {
-            change(&home, SERVER, &|_| at(4)).unwrap();
+            change(&home, SERVER, &|_| at(4)).await.unwrap();
             std::fs::OpenOptions::new()
                 .write(true)
                 .truncate(true)
@@ -86,7 +116,7 @@ mod tests {
                 .unwrap()
                 .write_all(content)
                 .unwrap();
-            assert_eq!(change(&home, SERVER, &|known| known).unwrap(), Outage::default(), "{content:?}");
+            assert_eq!(change(&home, SERVER, &|known| known).await.unwrap(), Outage::default(), "{content:?}");
         }
     }
 }

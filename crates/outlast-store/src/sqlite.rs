@@ -192,8 +192,7 @@ impl TokenStore for SqliteStore {
         server: &'a str,
         change: &'a (dyn Fn(Outage) -> Outage + Send + Sync),
     ) -> BoxFuture<'a, Result<Outage, StoreError>> {
-        // A few calls on a file that nobody holds for longer than that: not worth another thread.
-        Box::pin(async move { outage::change(&self.home, server, change) })
+        Box::pin(outage::change(&self.home, server, change))
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Kind {
     ShortCrash,
     /// Half of a write is made, and the call says so.
     ShortWrite,
+    /// Everything takes two seconds that changes something or opens it to be changed.
+    SlowAll,
     /// Every sync takes two seconds.
     SlowSync,
 }
@@ -54,7 +56,10 @@ impl Kind {
 
     /// Whether it goes on after the operation.
     pub fn lasts(self) -> bool {
-        matches!(self, Self::FullCopyingOn | Self::FullOn | Self::IoErrorOn | Self::ReadOnlyOn | Self::SlowSync)
+        matches!(
+            self,
+            Self::FullCopyingOn | Self::FullOn | Self::IoErrorOn | Self::ReadOnlyOn | Self::SlowAll | Self::SlowSync
+        )
     }
 
     /// Whether it makes a difference to this operation.
@@ -68,6 +73,7 @@ impl Kind {
             Self::IoErrorOn => !matches!(name, "lock" | "unlock"),
             Self::ReadOnlyOn => (operation.changes && name != "sync") || name == "open-rw",
             Self::ShortCrash | Self::ShortWrite => name == "write" && operation.length > 1,
+            Self::SlowAll => operation.changes || name == "open-rw",
             Self::SlowSync => name == "sync",
         }
     }
@@ -84,6 +90,7 @@ impl Kind {
             Self::ReadOnlyOn => "read-only-on",
             Self::ShortCrash => "short-crash",
             Self::ShortWrite => "short-write",
+            Self::SlowAll => "slow-all",
             Self::SlowSync => "slow-sync",
         }
     }

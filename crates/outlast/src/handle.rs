@@ -75,7 +75,7 @@ impl GrantHandle {
         loop {
             let record = match known.take() {
                 Some(record) => record,
-                None => self.keeper.reload(&self.entry).await?,
+                None => self.reload_until(deadline).await?,
             };
             let strategy = self.entry.grant_type.strategy();
             match plan(&record.grant, strategy, ask, self.entry.lead, self.keeper.now()) {
@@ -95,7 +95,7 @@ impl GrantHandle {
                 },
                 obstacle @ (Plan::NeedsUser(_) | Plan::Wait { .. }) => {
                     // Another process may have renewed or revived it since: look before giving up.
-                    let latest = self.keeper.reload(&self.entry).await?;
+                    let latest = self.reload_until(deadline).await?;
                     if Arc::ptr_eq(&latest, &record) {
                         self.meet(obstacle, &record, ask, obstacles_end).await?;
                     }
@@ -121,6 +121,16 @@ impl GrantHandle {
             // What went wrong is in the record; the caller has a good token.
             let _ = handle.keeper.renew(&handle.entry, ask).await;
         });
+    }
+
+    /// The record as it is on disk, unless the disk hangs (L2).
+    async fn reload_until(&self, deadline: Timestamp) -> Result<Arc<Published>, TokenError> {
+        let clock = self.keeper.clock();
+        tokio::select! {
+            biased;
+            found = self.keeper.reload(&self.entry) => found,
+            () = clock.sleep(clock.now().until(deadline)) => Err(TokenError::TimedOut { grant: self.id().clone() }),
+        }
     }
 
     async fn renew_until(&self, ask: Ask, deadline: Timestamp) -> Result<(), TokenError> {

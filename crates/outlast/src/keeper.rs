@@ -338,7 +338,11 @@ impl Keeper {
         }
         let next = parts.ours(settle(&intent, entry.grant_type.strategy(), outcome, self.now()));
         let next = keep_replaced(held, next, entry.grant_type.overlap(&entry.terms), self.now());
-        let persisted = parts.store.commit(lease, intent.generation, &next).await;
+        let persisted = if next.generation > held.generation {
+            self.write_down(entry, lease, intent.generation, &next).await
+        } else {
+            parts.store.commit(lease, intent.generation, &next).await
+        };
         if persisted.is_ok() && next.generation > held.generation {
             self.0.windows.closed(opened);
         }

@@ -1,4 +1,4 @@
-//! A token set that the server has rotated to and the store refuses (F20): what memory holds is the only
+//! A token set that the server has rotated to and the store refuses, or does not finish writing (F20): what memory holds is the only
 //! copy, whatever the store's trouble is.
 
 use crate::keeper::{Entry, Keeper};
@@ -6,6 +6,8 @@ use outlast_core::{Code, Generation, Grant, Lease, StoreError};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// After this, a write that neither ends nor fails is one that the disk may never finish.
+const HANGING_AFTER: Duration = Duration::from_secs(5);
 /// Pauses between attempts to write it down.
 const PERSIST_AGAIN: [Duration; 6] = [
     Duration::from_secs(1),
@@ -17,6 +19,32 @@ const PERSIST_AGAIN: [Duration; 6] = [
 ];
 
 impl Keeper {
+    /// Commits a token set that the server has rotated to. A disk that hangs keeps nobody waiting: after a
+    /// while it is served from memory, as if the disk had refused it, and the write goes on.
+    pub(crate) async fn write_down(
+        &self,
+        entry: &Entry,
+        lease: &Lease,
+        expected: Generation,
+        next: &Grant,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.parts().store.commit(lease, expected, next);
+        tokio::select! {
+            // The write first: while it is quick, nothing else is done (F04).
+            biased;
+            persisted = &mut writing => return persisted,
+            () = self.parts().clock.sleep(HANGING_AFTER) => {}
+        }
+        tracing::error!(grant = %next.id, code = %Code::StoreUnwritable, "a renewed token set waits for the disk");
+        entry.unpersisted.store(true, Ordering::Release);
+        self.publish(entry, next.clone());
+        let persisted = writing.await;
+        if matches!(persisted, Ok(()) | Err(StoreError::Fenced { .. })) {
+            entry.unpersisted.store(false, Ordering::Release);
+        }
+        persisted
+    }
+
     /// Serves `next`, and goes on trying to write it down, while the lease keeps every other process away.
     pub(crate) async fn serve_from_memory(
         &self,

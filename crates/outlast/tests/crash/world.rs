@@ -90,6 +90,8 @@ pub struct Told {
     pub published: Option<String>,
     /// Whether it said, at its end, that this was not on disk.
     pub unpersisted: bool,
+    /// Whether it was known at that moment not to be on disk: a slow commit hangs, for a fast clock.
+    pub in_memory: bool,
     /// Why it handed out none.
     pub failed: Option<String>,
     /// Whether it came to its end.
@@ -125,7 +127,14 @@ pub fn child() {
             println!("{TOLD}published {}", access.expose());
             return Ok(true);
         }
-        ask(&handle(&home, &endpoint, clock)?, |token| println!("{TOLD}published {token}")).await
+        let handle = handle(&home, &endpoint, clock)?;
+        let published = |token: &str| {
+            println!("{TOLD}published {token}");
+            if !handle.is_persisted() {
+                println!("{TOLD}in-memory");
+            }
+        };
+        ask(&handle, published).await
     });
     match told {
         Ok(true) => println!("{TOLD}ended"),
@@ -151,6 +160,7 @@ fn read_told(stdout: &[u8], stderr: &[u8]) -> Told {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("published", token) => told.published = Some(token.to_owned()),
             ("ended", _) => told.ended = true,
+            ("in-memory", _) => told.in_memory = true,
             ("unpersisted", _) => (told.ended, told.unpersisted) = (true, true),
             ("failed", why) => (told.ended, told.failed) = (true, Some(why.to_owned())),
             other => panic!("not told like this: {other:?}"),
