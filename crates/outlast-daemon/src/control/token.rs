@@ -32,7 +32,14 @@ fn read(query: &str) -> Result<Wish, Problem> {
                 let secs = text.parse().map_err(|_| wrong("min_ttl is not a whole number of seconds"))?;
                 wish.min_ttl = Duration::from_secs(secs).min(MIN_TTL_MAX);
             }
-            "renew" => wish.renew = matches!(text.as_ref(), "" | "1" | "true"),
+            "renew" => {
+                wish.renew = match text.as_ref() {
+                    "" | "1" | "true" => true,
+                    "0" | "false" => false,
+                    // The token that is complained about would be told again, as if it were another one.
+                    _ => return Err(wrong("renew is neither 1 nor 0")),
+                }
+            }
             _ => return Err(wrong("unknown parameter: known are min_ttl and renew")),
         }
     }
