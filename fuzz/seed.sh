@@ -5,7 +5,7 @@ cd "$(dirname "$0")"
 python3 - <<'PYTHON'
 import json, pathlib
 kinds = {"device": 0, "api": 1, "token": 2}
-for name in ("body", "challenge", "reply", "retry_after"):
+for name in ("body", "challenge", "renewal", "reply", "retry_after", "token_response"):
     pathlib.Path("corpus", name).mkdir(parents=True, exist_ok=True)
 for file in pathlib.Path("../crates/outlast-core/tests/fixtures").glob("*.jsonl"):
     for line in file.read_text().splitlines():
@@ -19,4 +19,10 @@ for file in pathlib.Path("../crates/outlast-core/tests/fixtures").glob("*.jsonl"
             target = {"www-authenticate": "challenge", "retry-after": "retry_after"}.get(name)
             if target:
                 pathlib.Path("corpus", target, stem).write_text(value)
+for line in pathlib.Path("../crates/outlast-core/tests/fixtures/token_replies.jsonl").read_text().splitlines():
+    row = json.loads(line)
+    if isinstance(row.get("body"), str):
+        body, stem = row["body"].encode(), row["id"].replace("/", "-")
+        pathlib.Path("corpus/token_response", stem).write_bytes(body)
+        pathlib.Path("corpus/renewal", stem).write_bytes(row["status"].to_bytes(2, "big") + body)
 PYTHON
