@@ -149,6 +149,8 @@ async fn d1_before_the_disk_has_it_or_is_known_to_hang_nobody_is_given_a_new_tok
     });
     pass(4).await;
     assert!(!asking.is_finished() && handle.is_persisted());
+    let other = tokio::time::timeout(Duration::from_millis(500), handle.access_token(Ask::default())).await;
+    assert!(other.is_err(), "nor is anybody else");
     world.hang(Hanging::Nothing);
     asking.await.unwrap().unwrap();
     assert!(handle.is_persisted());
