@@ -26,6 +26,8 @@ Exit codes: 0 fine, 65 a person decides, 69 no sidecar, 70 our bug, 75 try again
 pub(crate) enum Verb {
     /// Write a grant into the configuration, from flags or by asking
     Add(Box<commands::add::Arguments>),
+    /// Take grants over in a store that was copied or restored
+    Adopt(commands::adopt::Arguments),
     /// Print a completion script for a shell
     Completions(commands::completions::Arguments),
     /// Show the whole story in about a minute, in memory, no account needed

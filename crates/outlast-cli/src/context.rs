@@ -3,14 +3,9 @@
 use crate::env::{self, Places};
 use crate::exit::Fault;
 use outlast::{Code, GrantHandle, GrantId, GrantSettings, Keeper, Process, Settings};
-use outlast_daemon::client::ControlClient;
 use outlast_daemon::config::{Config, ConfigError, GrantEntry, SecretSource};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::time::Duration;
-
-/// How long a running sidecar may take to look at the records.
-const LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// The places and what is configured there; nothing is opened yet.
 #[derive(Debug)]
@@ -59,13 +54,6 @@ impl Context {
         Ok(settings.grants(grants).supporting(supporting).open()?)
     }
 
-    /// Lets a running `outlast serve` look at the records, and serve from then on what they say. Where
-    /// none runs, nobody has to look.
-    pub(crate) async fn let_sidecar_look(&self) {
-        let look = async { ControlClient::connect(&self.places.socket).await?.get("/v1/grants").await };
-        let _ = tokio::time::timeout(LOOK_MAX, look).await;
-    }
-
     /// The grants that `grants` are exchanged from and that are not among them.
     fn supporting(&self, grants: &[GrantSettings]) -> Result<Vec<GrantSettings>, Fault> {
         let mut found: Vec<GrantSettings> = Vec::new();
@@ -95,6 +83,16 @@ impl Context {
             (resolved, _) => Ok(resolved?),
         };
         names.iter().map(resolve).collect()
+    }
+
+    /// The named grants for what asks no server: a secret that cannot be had stands in nobody's way.
+    pub(crate) fn without_secrets(&self, names: &[String]) -> Result<Vec<GrantSettings>, Fault> {
+        let found = |name: &String| match self.entry(name) {
+            Some(entry) => Ok(entry.without_secrets()),
+            // Says which name is nearest.
+            None => Ok(self.config.resolve_one(name, &env::text)?),
+        };
+        names.iter().map(found).collect()
     }
 
     /// The variables that the configuration takes secrets from, those of grants that are not used now

@@ -91,6 +91,11 @@ impl From<TokenError> for Fault {
     fn from(error: TokenError) -> Self {
         let mut fault = Self::new(error.code(), error.to_string());
         fault.retry_at = error.retry_at();
+        if let TokenError::AdoptNeeded { grant, .. } = &error {
+            let stop =
+                "stop, and have a person decide: if the store is in use elsewhere, it is to be stopped there first";
+            fault.mend = Some(format!("{stop}; then: outlast adopt {grant}"));
+        }
         fault
     }
 }

@@ -7,6 +7,7 @@ use support::Bed;
 
 const VERBS: &[&str] = &[
     "add",
+    "adopt",
     "completions",
     "demo",
     "doctor",

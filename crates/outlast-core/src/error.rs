@@ -66,6 +66,8 @@ macro_rules! codes {
 codes! {
     /// Another account signed in than the one the grant is pinned to.
     AccountMismatch = "account-mismatch", AskUser;
+    /// The store is a copy, or was put back to an earlier state: refreshing could burn the grant.
+    AdoptNeeded = "adopt-needed", Decide;
     /// The held tokens were issued by another authorization server than the one configured.
     AuthorizationServerChanged = "authorization-server-changed", FixConfig;
     /// The caller showed no capability, or one that does not cover this grant.
@@ -132,6 +134,8 @@ codes! {
     StoreCorrupt = "store-corrupt", FixConfig;
     /// Files or folders are open to others, or belong to somebody else.
     StoreInsecure = "store-insecure", FixConfig;
+    /// The store's folder lies on a file system that other machines may use as well.
+    StoreRemote = "store-remote", FixConfig;
     /// The store was written by a newer version of Outlast.
     StoreTooNew = "store-too-new", FixConfig;
     /// The disk is full, failing or read-only; nothing was spent.

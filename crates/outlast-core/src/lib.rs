@@ -42,7 +42,7 @@ pub use plan::{Ask, Plan, plan};
 pub use reach::Reach;
 pub use secret::Secret;
 pub use settle::settle;
-pub use store::{Fence, Lease, LeaseWatch, StoreError, TokenStore};
+pub use store::{Copied, Fence, Lease, LeaseWatch, StoreError, TokenStore};
 pub use strategy::{GrantType, Renewing, Strategy};
 pub use token::{Generation, TokenSet};
 pub use wire::{Answer, Provider, Reply, TokenEndpoint, TokenRequest, TokenResponse};

@@ -86,6 +86,37 @@ impl fmt::Debug for Lease {
     }
 }
 
+/// Why a record may be kept at another place as well, and may be renewed there (F15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copied {
+    /// The database is another file than the one the grant was bound to.
+    AnotherFile,
+    /// It is the same file on another machine.
+    AnotherMachine,
+    /// The record is older than one that was here before.
+    PutBack,
+}
+
+impl Copied {
+    /// What happened, in words that follow "the store".
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::AnotherFile => "was copied or restored: it is another file than the one this grant was bound to",
+            Self::AnotherMachine => "was made on another machine: this one is a clone of it, or has its disk",
+            Self::PutBack => "was put back to an earlier state: this grant was renewed here since",
+        }
+    }
+
+    /// A stable word for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AnotherFile => "another-file",
+            Self::AnotherMachine => "another-machine",
+            Self::PutBack => "put-back",
+        }
+    }
+}
+
 /// What can go wrong with a store. Each says whose fault it is and how it is mended.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -119,6 +150,13 @@ pub enum StoreError {
         /// What to do.
         mend: String,
     },
+    /// The folder lies on a file system that other machines may use as well.
+    Remote {
+        /// Which.
+        detail: String,
+        /// What to do.
+        mend: String,
+    },
     /// The store was written by a newer version.
     TooNew {
         /// Its schema.
@@ -141,6 +179,7 @@ impl StoreError {
             Self::Corrupt { .. } => Code::StoreCorrupt,
             Self::Insecure { .. } => Code::StoreInsecure,
             Self::KeyUnavailable { .. } => Code::KeyUnavailable,
+            Self::Remote { .. } => Code::StoreRemote,
             Self::TooNew { .. } => Code::StoreTooNew,
             Self::Unwritable { .. } => Code::StoreUnwritable,
         }
@@ -159,6 +198,7 @@ impl fmt::Display for StoreError {
             Self::Fenced { grant } => write!(f, "the record of grant {grant} was changed by another process"),
             Self::Insecure { detail, mend } => write!(f, "{detail}; run: {mend}"),
             Self::KeyUnavailable { detail, mend } => write!(f, "the sealing key is not available: {detail}; {mend}"),
+            Self::Remote { detail, mend } => write!(f, "{detail}; {mend}"),
             Self::TooNew { found, known } => write!(
                 f,
                 "the store has schema {found}, this version knows {known}: use the newer outlast that wrote it"
@@ -189,6 +229,15 @@ pub trait TokenStore: Send + Sync {
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Removes the record, under the same conditions. What was in it is kept aside, sealed.
     fn forget<'a>(&'a self, lease: &'a Lease, expected: Generation) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Why the record of a grant may be kept at another place as well; nothing where it is at home, and
+    /// where a store cannot tell. A false alarm is worse than none.
+    fn copied<'a>(&'a self, _id: &'a GrantId) -> BoxFuture<'a, Result<Option<Copied>, StoreError>> {
+        Box::pin(async { Ok(None) })
+    }
+    /// Makes the record at home here, as it is: nobody renews it anywhere else.
+    fn adopt<'a>(&'a self, _lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
     /// Puts `change` of what is known of an authorization server's outage in its place, as one step
     /// over all processes, and says what was there. Need not survive a power cut. A store that keeps
     /// nothing of it knows of no outage; each process then finds out by itself.

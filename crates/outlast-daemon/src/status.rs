@@ -62,6 +62,18 @@ impl GrantStatus {
     /// How the grant of `handle` stands at `now`, by its record.
     pub fn of(handle: &GrantHandle, grant: &Grant, now: Timestamp) -> Self {
         let described = Self::describe(handle.settings(), grant, handle.due_at(grant), now);
+        if let Some(copied) = handle.copied() {
+            return Self {
+                code: Some(Code::AdoptNeeded.as_str().to_owned()),
+                detail: Some(format!("not renewed: the store {}", copied.describe())),
+                what_to_do: format!(
+                    "if the store is in use elsewhere, stop it there; then take the grant over here with: outlast adopt {}",
+                    grant.id
+                ),
+                next_renewal_at: None,
+                ..described
+            };
+        }
         if handle.is_persisted() {
             return described;
         }

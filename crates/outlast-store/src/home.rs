@@ -1,6 +1,7 @@
 //! The folder a store lies in: its paths, how they are made, and who may see them.
 
 use crate::failure::unwritable;
+use crate::file_system;
 use outlast_core::{GrantId, StoreError};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -36,6 +37,11 @@ impl Home {
         self.0.join("outlast.db.new")
     }
 
+    /// The database as it was before it was brought up to date from this schema.
+    pub(crate) fn backup(&self, schema: u32) -> PathBuf {
+        self.0.join(format!("outlast.db.schema-{schema}"))
+    }
+
     /// The journal beside the database.
     pub(crate) fn journal(&self) -> PathBuf {
         self.0.join("outlast.db-journal")
@@ -65,6 +71,24 @@ impl Home {
         make_folder(&self.0)?;
         self.check()?;
         make_folder(&self.locks())
+    }
+
+    /// Refuses a folder on a file system that other machines may use as well (F14): their locks may not be
+    /// ours, and a lease that does not keep others away is none. Looks at the nearest folder that is there.
+    pub(crate) fn refuse_network(&self) -> Result<(), StoreError> {
+        let there = self.0.ancestors().find(|folder| folder.exists());
+        let Some(kind) = there.and_then(file_system::network) else { return Ok(()) };
+        Err(StoreError::Remote {
+            detail: format!(
+                "{} lies on a network file system or a folder shared with another machine ({kind}), where a lock may \
+                 not keep others away",
+                self.0.display()
+            ),
+            mend:
+                "set OUTLAST_HOME to a folder on a disk of this machine; each machine needs a store and a sign-in of \
+                   its own"
+                    .to_owned(),
+        })
     }
 
     /// Refuses a folder that others may look into, or that belongs to somebody else; false if
@@ -131,6 +155,19 @@ pub(crate) fn open_lock_file(home: &Home, path: &Path) -> Result<File, StoreErro
     }
 }
 
+/// What tells the file of that name from another that is put in its place; none if there is none.
+pub(crate) fn mark(path: &Path) -> Option<(u64, u64)> {
+    rustix::fs::lstat(path).ok().map(|found| (found.st_dev, found.st_ino))
+}
+
+/// Removes a file that may not be there.
+pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(unwritable("removing", path, cause)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Opens a file for reading; none if it is not there.
 pub(crate) fn open_to_read(path: &Path) -> Result<Option<File>, StoreError> {
     match open(path, OFlags::RDONLY) {
@@ -146,6 +183,18 @@ pub(crate) fn publish(home: &Home, from: &Path, to: &Path) -> Result<(), StoreEr
     let failed = |cause: Errno| unwritable("naming", to, cause);
     rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, rustix::fs::RenameFlags::NOREPLACE)
         .map_err(failed)?;
+    sync(home)
+}
+
+/// The same for a name that something may bear already: it is replaced in one step.
+pub(crate) fn replace(home: &Home, from: &Path, to: &Path) -> Result<(), StoreError> {
+    rustix::fs::rename(from, to).map_err(|cause| unwritable("naming", to, cause))?;
+    sync(home)
+}
+
+/// Makes what was done to names in the folder survive a power cut.
+pub(crate) fn sync(home: &Home) -> Result<(), StoreError> {
+    let failed = |cause: Errno| unwritable("syncing", home.folder(), cause);
     let folder = rustix::fs::open(home.folder(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(failed)?;
     rustix::fs::fsync(folder).map_err(failed)

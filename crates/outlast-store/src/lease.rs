@@ -61,7 +61,7 @@ pub(crate) fn jittered(pause: Duration) -> Result<Duration, StoreError> {
 
 /// The lock, unless somebody has it. The file is never removed by us, but a cleaner of old files
 /// may have: only the lock of the file that bears the name now excludes others.
-fn try_acquire(home: &Home, path: &Path) -> Result<Option<Held>, StoreError> {
+pub(crate) fn try_acquire(home: &Home, path: &Path) -> Result<Option<Held>, StoreError> {
     loop {
         let file = home::open_lock_file(home, path)?;
         match file.try_lock() {

@@ -7,6 +7,8 @@
 mod aside;
 mod boot;
 mod failure;
+mod file_system;
+mod high_water;
 mod home;
 #[cfg(any(test, fuzzing))]
 pub mod hostile;
@@ -16,11 +18,13 @@ mod memory;
 mod migrate;
 mod note;
 mod outage;
+mod place;
 mod queue;
 mod reader;
 mod record;
 mod seal;
 mod sqlite;
+mod upgrade;
 mod writer;
 
 pub use boot::boot_began;

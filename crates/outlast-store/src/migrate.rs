@@ -2,13 +2,19 @@
 
 use crate::failure::refused;
 use crate::key::Derivation;
+use crate::place;
 use crate::seal::{KeyId, StoreId};
 use outlast_core::StoreError;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use std::path::Path;
 
 /// The schema that this version writes; kept in `PRAGMA user_version`.
-pub(crate) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 2;
+/// The oldest that this version reads and writes as it is, until it can be brought up to date.
+pub(crate) const SCHEMA_OLDEST: u32 = 1;
+/// The first that knows where its grants are at home.
+pub(crate) const SCHEMA_WITH_PLACES: u32 = 2;
 /// "OUTL"; kept in `PRAGMA application_id`.
 pub(crate) const APPLICATION_ID: u32 = 0x4F55_544C;
 
@@ -44,6 +50,16 @@ const TABLES: &str = "
     CREATE TABLE reserve (one INTEGER PRIMARY KEY CHECK (one = 1), filler BLOB NOT NULL) STRICT;
 ";
 
+/// What schema 2 has besides.
+const PLACES: &str = "
+    CREATE TABLE places (
+        name TEXT PRIMARY KEY,
+        machine BLOB,
+        inode INTEGER,
+        born INTEGER
+    ) STRICT, WITHOUT ROWID;
+";
+
 /// What a store says of itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Meta {
@@ -59,11 +75,13 @@ pub(crate) struct Meta {
     pub(crate) derivation: Option<Derivation>,
 }
 
-/// Makes the tables of an empty database.
-pub(crate) fn build(connection: &mut Connection, meta: &Meta) -> Result<(), StoreError> {
+/// Makes the tables of an empty database, the file at `path`.
+pub(crate) fn build(connection: &mut Connection, path: &Path, meta: &Meta) -> Result<(), StoreError> {
     let failed = |cause: rusqlite::Error| refused("making the database", &cause);
     let transaction = connection.transaction().map_err(failed)?;
     transaction.execute_batch(TABLES).map_err(failed)?;
+    transaction.execute_batch(PLACES).map_err(failed)?;
+    place::settle_at(&transaction, path, meta.store)?;
     let derivation = meta.derivation.as_ref();
     let columns = params![
         meta.store.0,
@@ -78,6 +96,19 @@ pub(crate) fn build(connection: &mut Connection, meta: &Meta) -> Result<(), Stor
     transaction.execute("INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", columns).map_err(failed)?;
     transaction.execute("INSERT INTO reserve VALUES (1, zeroblob(?))", [RESERVE_BYTES]).map_err(failed)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
+    transaction.pragma_update(None, "user_version", SCHEMA).map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+/// From the oldest schema to this one, in one commit: the file at `path` is left as it was, or is whole.
+pub(crate) fn bring_up_to_date(connection: &mut Connection, path: &Path, store: StoreId) -> Result<(), StoreError> {
+    let failed = |cause: rusqlite::Error| refused("bringing the database up to date", &cause);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    if schema(&transaction).map_err(failed)? != SCHEMA_OLDEST {
+        return Ok(());
+    }
+    transaction.execute_batch(PLACES).map_err(failed)?;
+    place::settle_at(&transaction, path, store)?;
     transaction.pragma_update(None, "user_version", SCHEMA).map_err(failed)?;
     transaction.commit().map_err(failed)
 }
@@ -119,7 +150,7 @@ pub(crate) fn schema(connection: &Connection) -> rusqlite::Result<u32> {
 /// Refuses a schema that this version does not know.
 pub(crate) fn judge(schema: u32) -> Result<(), StoreError> {
     match schema {
-        SCHEMA => Ok(()),
+        SCHEMA_OLDEST..=SCHEMA => Ok(()),
         0 => Err(StoreError::Corrupt {
             detail: "outlast.db is empty or not a store of Outlast; put the right file in its place".to_owned(),
         }),

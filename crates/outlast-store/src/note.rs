@@ -3,7 +3,7 @@
 
 use crate::failure::unwritable;
 use crate::home::{self, Home};
-use outlast_core::StoreError;
+use outlast_core::{GrantId, StoreError};
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
@@ -27,6 +27,11 @@ impl Note {
         Self { home: home.clone(), path: home.own_lock(name) }
     }
 
+    /// The note in the lease of a grant, for its holder to write; touches nothing.
+    pub(crate) fn of_lease(home: &Home, grant: &GrantId) -> Self {
+        Self { home: home.clone(), path: home.lease(grant) }
+    }
+
     /// What it says, looked at without the lock: a torn answer is possible. Empty if there is none.
     pub(crate) fn peek(&self) -> Result<String, StoreError> {
         let file = home::open_to_read(&self.path)?;
@@ -44,6 +49,16 @@ impl Note {
         let changed = rewrite(&mut file, change).map_err(|cause| self.failed(cause));
         file.unlock().map_err(|cause| self.failed(cause))?;
         changed
+    }
+
+    /// Writes it, for whoever holds its lock already. None is made where there is none: a lease whose file
+    /// was cleaned away is not ours any more.
+    pub(crate) fn put(&self, text: &str) -> Result<(), StoreError> {
+        if !home::check_file(&self.path)? {
+            return Ok(());
+        }
+        let mut file = home::open_lock_file(&self.home, &self.path)?;
+        rewrite(&mut file, |_| text.to_owned()).map_err(|cause| self.failed(cause))
     }
 
     fn failed(&self, cause: io::Error) -> StoreError {

@@ -3,6 +3,7 @@
 use crate::failure::{needs_rollback, refused};
 use crate::home::{self, Home};
 use crate::migrate::{self, Meta, Number};
+use crate::place::{self, Place};
 use crate::seal::{self, Binding, StoreId, StoreKey};
 use outlast_core::{GrantId, StoreError};
 use rusqlite::config::DbConfig;
@@ -33,18 +34,31 @@ impl Raw {
     }
 }
 
+/// Where a grant is at home, and how far its record has come.
+#[derive(Debug)]
+pub(crate) struct Whereabouts {
+    /// The place it is bound to, where the store knows one.
+    pub(crate) bound: Option<Place>,
+    /// The epoch of its record; zero if there is none.
+    pub(crate) epoch: u64,
+    /// The highest epoch that this process has seen.
+    pub(crate) newest: u64,
+}
+
 /// Reads one database, and remembers the newest it has seen of each record.
 #[derive(Debug)]
 pub(crate) struct Reader {
     home: Home,
     connection: Option<Connection>,
+    /// The file that the connection is to: another one may have been put in its place.
+    mark: Option<(u64, u64)>,
     newest: HashMap<GrantId, u64>,
 }
 
 impl Reader {
     /// Touches nothing yet.
     pub(crate) fn new(home: Home) -> Self {
-        Self { home, connection: None, newest: HashMap::new() }
+        Self { home, connection: None, mark: None, newest: HashMap::new() }
     }
 
     /// What the store says of itself.
@@ -52,10 +66,15 @@ impl Reader {
         self.read("reading what the store says of itself", migrate::meta)?.ok_or_else(nameless)
     }
 
+    /// Which schema it has.
+    pub(crate) fn schema(&mut self) -> Result<u32, StoreError> {
+        self.read("reading the schema", migrate::schema)
+    }
+
     /// The record of a grant, if there is one.
     pub(crate) fn load(&mut self, id: &GrantId) -> Result<Option<Raw>, StoreError> {
         let row = self.read("reading a record", |connection| row(connection, id))?;
-        self.refuse_older(id, row.as_ref().map_or(0, |(_, epoch, _)| *epoch))?;
+        self.remember(id, row.as_ref().map_or(0, |(_, epoch, _)| *epoch))?;
         Ok(row.and_then(into_raw))
     }
 
@@ -73,8 +92,18 @@ impl Reader {
             statement.query_row([id.as_str()], |row| row.get(0)).optional()
         })?;
         let epoch = epoch.map_or(0, |Number(epoch)| epoch);
-        self.refuse_older(id, epoch)?;
+        self.remember(id, epoch)?;
         Ok(epoch)
+    }
+
+    /// The place that a grant is bound to, where one is known, its epoch, and the highest that was seen.
+    pub(crate) fn whereabouts(&mut self, id: &GrantId) -> Result<Whereabouts, StoreError> {
+        let (bound, epoch) = self.read("reading where a grant is at home", |connection| {
+            let known = migrate::schema(connection)? >= migrate::SCHEMA_WITH_PLACES;
+            let bound = if known { place::bound(connection, id)? } else { None };
+            Ok((bound, row(connection, id)?.map_or(0, |(_, epoch, _)| epoch)))
+        })?;
+        Ok(Whereabouts { bound, epoch, newest: self.newest.get(id).copied().unwrap_or(0) })
     }
 
     /// The names of all grants that have a record.
@@ -87,15 +116,17 @@ impl Reader {
         Ok(names.iter().filter_map(|name| parsed(name)).collect())
     }
 
-    /// An epoch never falls, not even when a grant is forgotten: a lower one than we have seen
-    /// means that the file was put back to an earlier state under us, with a spent token in it.
-    fn refuse_older(&mut self, id: &GrantId, epoch: u64) -> Result<(), StoreError> {
-        if epoch < self.newest.get(id).copied().unwrap_or(0) {
-            let detail = format!("the record of {id} was put back to an earlier state while it was in use");
+    /// An epoch never falls, not even when a grant is forgotten: a lower one than we have seen means that
+    /// the file was put back to an earlier state under us, with a spent token in it. [`Reader::whereabouts`]
+    /// tells; a record that has gone altogether is damage.
+    fn remember(&mut self, id: &GrantId, epoch: u64) -> Result<(), StoreError> {
+        let newest = self.newest.get(id).copied().unwrap_or(0);
+        if epoch == 0 && newest > 0 {
+            let detail = format!("the record of {id} has gone while it was in use");
             return Err(StoreError::Corrupt { detail });
         }
         // Names that have no record are not kept: a caller may ask for any number of them.
-        if epoch > 0 {
+        if epoch > newest {
             self.newest.insert(id.clone(), epoch);
         }
         Ok(())
@@ -115,7 +146,10 @@ impl Reader {
         &mut self,
         query: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> Result<rusqlite::Result<T>, StoreError> {
-        let connection = match self.connection.take() {
+        let mark = home::mark(&self.home.database());
+        let current = self.connection.take().filter(|_| self.mark == mark);
+        self.mark = mark;
+        let connection = match current {
             Some(connection) => connection,
             None => match connect(&self.home, OpenFlags::SQLITE_OPEN_READ_ONLY)? {
                 Ok(connection) => connection,

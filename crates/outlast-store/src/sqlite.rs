@@ -1,17 +1,20 @@
 //! The store of one machine: grants in an SQLite database, each record sealed.
 
 use crate::failure::{refused, unwritable};
+use crate::high_water::HighWater;
 use crate::home::{self, Home};
 use crate::key::{self, KeySource};
 use crate::lease;
 use crate::migrate;
 use crate::outage;
+use crate::place::Place;
 use crate::queue::Queue;
-use crate::reader::{Raw, Reader};
+use crate::reader::{Raw, Reader, Whereabouts};
 use crate::record::{self, Unknown};
 use crate::seal::{self, Binding, StoreId, StoreKey};
+use crate::upgrade;
 use crate::writer::{Change, Write, Writer};
-use outlast_core::{BoxFuture, Fence, Generation, Grant, GrantId, Lease, Outage, StoreError, TokenStore};
+use outlast_core::{BoxFuture, Copied, Fence, Generation, Grant, GrantId, Lease, Outage, StoreError, TokenStore};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::HashMap;
 use std::path::Path;
@@ -48,6 +51,7 @@ impl SqliteStore {
     /// without writing, so that it can be read from a full or read-only disk.
     pub fn open(folder: &Path, source: KeySource) -> Result<Self, StoreError> {
         let home = Home::new(folder);
+        home.refuse_network()?;
         if !home.check()? || !home::check_file(&home.database())? {
             create(&home, &source)?;
         }
@@ -55,6 +59,7 @@ impl SqliteStore {
         let mut reader = Reader::new(home.clone());
         let meta = reader.meta()?;
         let key = key::unlock(&source, &home, &meta)?;
+        upgrade::if_nobody_uses_it(&home, &mut reader, meta.store);
         Ok(Self {
             writer: Writer::new(home.clone()),
             home,
@@ -94,6 +99,21 @@ impl SqliteStore {
             kept.insert(id.clone(), unknown);
         }
         Ok(Some(grant))
+    }
+
+    /// Writes `next`; where it `binds`, the grant is at home here from now on, and what was put back to an
+    /// earlier state goes beyond every epoch that was seen.
+    async fn put(&self, lease: &Lease, expected: Generation, next: &Grant, binds: bool) -> Result<(), StoreError> {
+        let high_water = HighWater::new(&self.home, self.store, lease.grant());
+        let (fence, highest) = (lease.fence().0, high_water.read());
+        let epoch = if binds { fence.max(highest) } else { fence }.saturating_add(1);
+        let (generation, sealed) = (next.generation.0, self.sealed(next, epoch)?);
+        let change = Change::Put { generation, epoch, sealed, binds: binds.then_some(self.store) };
+        self.write(lease, expected, change).await?;
+        if binds || highest <= fence {
+            high_water.write(epoch);
+        }
+        Ok(())
     }
 
     fn sealed(&self, next: &Grant, epoch: u64) -> Result<Vec<u8>, StoreError> {
@@ -174,8 +194,8 @@ impl TokenStore for SqliteStore {
             if lease.grant() != &next.id || next.generation < expected {
                 return Err(StoreError::Fenced { grant: next.id.clone() });
             }
-            let sealed = self.sealed(next, lease.fence().0.saturating_add(1))?;
-            self.write(lease, expected, Change::Put { generation: next.generation.0, sealed }).await
+            // A new token set is this place's own, whoever holds what came before it (F15).
+            self.put(lease, expected, next, next.generation > expected).await
         })
     }
 
@@ -184,6 +204,28 @@ impl TokenStore for SqliteStore {
             self.write(lease, expected, Change::Forget).await?;
             locked(&self.unknown).remove(lease.grant());
             Ok(())
+        })
+    }
+
+    fn copied<'a>(&'a self, id: &'a GrantId) -> BoxFuture<'a, Result<Option<Copied>, StoreError>> {
+        Box::pin(async move {
+            let highest = HighWater::new(&self.home, self.store, id).read();
+            let name = id.clone();
+            let Whereabouts { bound, epoch, newest } = self.read(move |reader| reader.whereabouts(&name)).await?;
+            if epoch < highest.max(newest) {
+                return Ok(Some(Copied::PutBack));
+            }
+            let Some(bound) = bound else { return Ok(None) };
+            Ok(Place::of(&self.home.database(), self.store)?.differs_from(&bound))
+        })
+    }
+
+    fn adopt<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            match self.load(lease.grant()).await? {
+                Some(held) => self.put(lease, held.generation, &held, true).await,
+                None => Ok(()),
+            }
         })
     }
 
@@ -264,7 +306,7 @@ fn build(path: &Path, meta: &migrate::Meta) -> Result<(), StoreError> {
     // No journal: until the file has its name, a failure leaves nothing worth undoing.
     connection.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(())).map_err(failed)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    migrate::build(&mut connection, meta)?;
+    migrate::build(&mut connection, path, meta)?;
     connection.close().map_err(|(_, cause)| failed(cause))
 }
 

@@ -1,10 +1,12 @@
 //! The one thread of a process that writes, many writes in one commit.
 
 use crate::failure::{is_busy, is_full, refused};
-use crate::home::Home;
+use crate::home::{self, Home};
 use crate::migrate::{self, Number};
+use crate::place::{self, Place};
 use crate::queue::Queue;
 use crate::reader::connect;
+use crate::seal::StoreId;
 use outlast_core::{GrantId, StoreError};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use std::sync::OnceLock;
@@ -26,10 +28,14 @@ pub(crate) enum Change {
     Forget,
     /// It is replaced, if it still has the expected generation.
     Put {
-        /// By one of this generation,
+        /// By one of this generation
         generation: u64,
+        /// and this epoch,
+        epoch: u64,
         /// with this in it.
         sealed: Vec<u8>,
+        /// and it is at home here from now on, in this store.
+        binds: Option<StoreId>,
     },
     /// It is moved aside, whatever generation it claims.
     SetAside,
@@ -76,8 +82,9 @@ impl Writer {
             return Ok(queue);
         }
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let home = self.home.clone();
         let mut session =
-            Session { home: self.home.clone(), connection: None, queue: None, reserve_spent: true, unsure: false };
+            Session { home, connection: None, mark: None, queue: None, reserve_spent: true, unsure: false };
         std::thread::Builder::new()
             .name("outlast-writer".to_owned())
             .spawn(move || session.serve(receiver))
@@ -94,6 +101,8 @@ fn stopped() -> StoreError {
 struct Session {
     home: Home,
     connection: Option<Connection>,
+    /// The file that the connection is to.
+    mark: Option<(u64, u64)>,
     queue: Option<Queue>,
     /// Whether the reserve may be gone: it is put back as soon as the disk has room.
     reserve_spent: bool,
@@ -139,19 +148,25 @@ impl Session {
             empty => empty.insert(Queue::open(&self.home)?),
         };
         let Some(_turn) = queue.turn(&self.home)? else { return Err(Failure::Busy) };
+        let mark = home::mark(&self.home.database());
+        if self.mark != mark {
+            // Another file has taken its place: what we have open has no name any more.
+            self.connection = None;
+            self.mark = mark;
+        }
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            empty => empty.insert(open(&self.home)?),
+            empty => empty.insert(open(&self.home)??),
         };
         if self.unsure {
             make_certain(connection)?;
             self.unsure = false;
         }
-        let outcomes = match transact(connection, writes, false) {
+        let outcomes = match transact(connection, &self.home, writes, false) {
             Err(Failure::Sqlite(cause)) if is_full(&cause) => {
                 tracing::warn!("the disk is full; a record is written to the space that was kept for this");
                 self.reserve_spent = true;
-                transact(connection, writes, true)?
+                transact(connection, &self.home, writes, true)?
             }
             outcomes => outcomes?,
         };
@@ -173,15 +188,38 @@ fn make_certain(connection: &mut Connection) -> Result<(), Failure> {
     Ok(transaction.commit()?)
 }
 
-fn transact(connection: &mut Connection, writes: &[Write], from_reserve: bool) -> Result<Vec<Option<u64>>, Failure> {
+fn transact(
+    connection: &mut Connection,
+    home: &Home,
+    writes: &[Write],
+    from_reserve: bool,
+) -> Result<Vec<Option<u64>>, Failure> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    migrate::judge(migrate::schema(&transaction)?)?;
+    let schema = migrate::schema(&transaction)?;
+    migrate::judge(schema)?;
     if from_reserve {
         migrate::spend_reserve(&transaction)?;
     }
     let outcomes = writes.iter().map(|write| apply(&transaction, write)).collect::<rusqlite::Result<Vec<_>>>()?;
+    if schema >= migrate::SCHEMA_WITH_PLACES {
+        bind(&transaction, home, writes.iter().zip(&outcomes))?;
+    }
     transaction.commit()?;
     Ok(outcomes)
+}
+
+/// Binds the grants whose writes say so to where the database is now.
+fn bind<'w>(
+    transaction: &Transaction<'_>,
+    home: &Home,
+    writes: impl Iterator<Item = (&'w Write, &'w Option<u64>)>,
+) -> Result<(), Failure> {
+    for (write, outcome) in writes {
+        if let (Change::Put { binds: Some(store), .. }, Some(_)) = (&write.change, outcome) {
+            place::bind(transaction, &write.grant, &Place::of(&home.database(), *store)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Why a whole commit failed.
@@ -229,29 +267,36 @@ fn fenced(write: &Write) -> StoreError {
     StoreError::Fenced { grant: write.grant.clone() }
 }
 
-fn open(home: &Home) -> Result<Connection, Failure> {
-    let connection = connect(home, OpenFlags::SQLITE_OPEN_READ_WRITE)??;
-    // PERSIST: the journal keeps its disk space, so that a commit on a full disk still has a place
-    // for it; and ending a commit is a synced write, while DELETE ends it with an unlink that FULL
-    // does not sync, so that a power cut could undo what was already acknowledged.
-    connection.pragma_update_and_check(None, "journal_mode", "PERSIST", |_| Ok(()))?;
-    connection.pragma_update_and_check(None, "journal_size_limit", JOURNAL_BYTES_MAX, |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    Ok(connection)
+/// Opens the database to write to it.
+pub(crate) fn open(home: &Home) -> Result<rusqlite::Result<Connection>, StoreError> {
+    let opened = connect(home, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    Ok(opened.and_then(|connection| {
+        // PERSIST: the journal keeps its disk space, so that a commit on a full disk still has a place
+        // for it; and ending a commit is a synced write, while DELETE ends it with an unlink that FULL
+        // does not sync, so that a power cut could undo what was already acknowledged.
+        connection.pragma_update_and_check(None, "journal_mode", "PERSIST", |_| Ok(()))?;
+        connection.pragma_update_and_check(None, "journal_size_limit", JOURNAL_BYTES_MAX, |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        Ok(connection)
+    }))
 }
 
 /// Does one write; the record's new epoch, or none if it is not what the writer thinks it is.
 fn apply(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<Option<u64>> {
     match &write.change {
         Change::Forget => forget(transaction, write, Some(write.expected)),
-        Change::Put { generation, sealed } => put(transaction, write, *generation, sealed),
+        Change::Put { generation, epoch, sealed, .. } => put(transaction, write, (*generation, *epoch), sealed),
         Change::SetAside => forget(transaction, write, None),
     }
 }
 
-fn put(transaction: &Transaction<'_>, write: &Write, generation: u64, sealed: &[u8]) -> rusqlite::Result<Option<u64>> {
+fn put(
+    transaction: &Transaction<'_>,
+    write: &Write,
+    (generation, epoch): (u64, u64),
+    sealed: &[u8],
+) -> rusqlite::Result<Option<u64>> {
     let name = write.grant.as_str();
-    let epoch = write.fence.saturating_add(1);
     let next = (Number(generation), Number(epoch));
     let found = (Number(write.expected), Number(write.fence));
     let update = "UPDATE grants SET generation = ?, epoch = ?, sealed = ? \

@@ -1,12 +1,13 @@
 //! The shell: load, plan, lease, load again, note the intent, redeem, settle, commit, publish.
 
+use crate::discovery::{Discovery, NotFound};
 use crate::flight::Flight;
 use crate::handle::GrantHandle;
 use crate::latest::Latest;
 use crate::published::{AccessToken, Published};
 use crate::redeem;
 use crate::servers::{Servers, down};
-use crate::settings::{GrantSettings, Server};
+use crate::settings::GrantSettings;
 use crate::spending::Spending;
 use crate::subject_grant::{TokensBehind, refuses_tokens};
 use crate::system_clock::CoarseTime;
@@ -22,8 +23,8 @@ use outlast_core::strategy::{GrantType, Renewal, Renewing, Unrenewable};
 use outlast_core::token::TokenSet;
 use outlast_core::wire::{Fault, Provider, TokenEndpoint};
 use outlast_core::{
-    Ask, ClientAuth, Clock, Code, Generation, Grant, GrantId, Happening, Lease, Outcome, Plan, Process, Reach,
-    Standing, StoreError, Terms, Timestamp, TokenStore,
+    Ask, Clock, Code, Copied, Generation, Grant, GrantId, Happening, Lease, Outcome, Plan, Process, Standing,
+    StoreError, Terms, Timestamp, TokenStore,
 };
 use outlast_oauth::dpop::{self, Nonces};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,23 +37,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest wait for another process that renews: longer than discovery and a token request may
 /// take together (D3). Callers stop waiting before, after [`PATIENCE`].
 pub(crate) const LEASE_PATIENCE: Duration = Duration::from_secs(45);
-/// Longest time that finding the authorization server may take, with all its requests.
-const DISCOVERY_MAX: Duration = Duration::from_secs(20);
 /// How often an attempt is begun anew because another process wrote in between.
 pub(crate) const ROUNDS_MAX: usize = 8;
-
-/// Finds the authorization server of a grant.
-pub(crate) trait Discovery: Send + Sync {
-    fn discover<'a>(&'a self, issuer: &'a str, reach: Reach)
-    -> outlast_core::BoxFuture<'a, Result<Provider, NotFound>>;
-}
-
-/// Why discovery failed.
-#[derive(Debug)]
-pub(crate) struct NotFound {
-    pub(crate) code: Code,
-    pub(crate) detail: String,
-}
 
 /// One grant in this process.
 pub(crate) struct Entry {
@@ -63,9 +49,11 @@ pub(crate) struct Entry {
     pub(crate) lead: Lead,
     pub(crate) published: Latest<Published>,
     pub(crate) flight: Flight,
+    /// Why the grant may be kept at another place as well, when its record was last looked at (F15).
+    pub(crate) copied: std::sync::Mutex<Option<Copied>>,
     /// Whether what is published is newer than what is on disk (F20).
     pub(crate) unpersisted: AtomicBool,
-    provider: tokio::sync::OnceCell<Provider>,
+    pub(crate) provider: tokio::sync::OnceCell<Provider>,
     pub(crate) coarse: CoarseTime,
 }
 
@@ -139,6 +127,7 @@ impl Keeper {
                 grant_type,
                 published: Latest::default(),
                 flight: Flight::default(),
+                copied: std::sync::Mutex::default(),
                 unpersisted: AtomicBool::new(false),
                 provider: tokio::sync::OnceCell::new(),
                 coarse: coarse.clone(),
@@ -222,6 +211,7 @@ impl Keeper {
 
     pub(crate) async fn load(&self, entry: &Entry) -> Result<Grant, TokenError> {
         let stored = self.0.parts.store.load(&entry.terms.id).await?;
+        self.look_for_copies(entry).await?;
         let grant = as_configured(entry, stored.unwrap_or_else(|| Grant::empty(&entry.terms)));
         if grant.authorization_server == entry.terms.authorization_server {
             return Ok(grant);
@@ -267,6 +257,10 @@ impl Keeper {
             let strategy = entry.grant_type.strategy();
             let wait_until = match plan(&held, strategy, ask, entry.lead, self.now()) {
                 Plan::Renew | Plan::ServeAndRenew(_) => {
+                    if let Some(refused) = entry.adopt_needed() {
+                        self.publish(entry, held);
+                        return Err(refused);
+                    }
                     let may_renew_behind = !behind_renewed;
                     let attempt = Attempt { held: &held, ask, behind: &behind, may_renew_behind };
                     match self.redeem(entry, &lease, attempt).await {
@@ -385,34 +379,6 @@ impl Keeper {
                 pause,
             },
             Err(Unrenewable::RotationBlocked(why)) => Outcome::CommandFailed { detail: why.to_owned() },
-        }
-    }
-
-    pub(crate) async fn provider<'e>(&self, entry: &'e Entry) -> Result<&'e Provider, NotFound> {
-        let find = || async {
-            match &entry.settings.server {
-                Server::Known(provider) => Ok(provider.as_ref().clone()),
-                Server::None => Ok(Provider { quirks: entry.quirks, ..Provider::default() }),
-                Server::Found { issuer, reach } => self.discover(entry, issuer, *reach).await,
-                Server::Issuer(issuer) => self.discover(entry, issuer, Reach::Anywhere).await,
-            }
-        };
-        entry.provider.get_or_try_init(find).await
-    }
-
-    async fn discover(&self, entry: &Entry, issuer: &str, reach: Reach) -> Result<Provider, NotFound> {
-        let found = self.0.parts.discovery.discover(issuer, reach);
-        let mut provider = tokio::time::timeout(DISCOVERY_MAX, found).await.unwrap_or_else(|_| {
-            let detail = "the authorization server's metadata did not arrive in time".to_owned();
-            Err(NotFound { code: Code::ServerUnreachable, detail })
-        })?;
-        provider.quirks = entry.quirks;
-        provider.must_list_pkce = entry.settings.login.mcp;
-        let certified = matches!(entry.terms.client_auth, ClientAuth::TlsClient(_));
-        // Before anything is spent or shown to a person: what cannot be proved is told.
-        match dpop::refusal(&provider).filter(|_| entry.terms.dpop) {
-            Some(detail) => Err(NotFound { code: Code::ClientMisconfigured, detail }),
-            None => Ok(if certified { provider.for_certificate() } else { provider }),
         }
     }
 

@@ -27,6 +27,7 @@
 //! ```
 
 mod command;
+mod copied;
 mod discovery;
 mod flight;
 mod handle;
@@ -68,7 +69,7 @@ pub use outlast_core::key_request::KeyRequest;
 pub use outlast_core::options::{GrantOption, OptionKind, OptionValue, Options};
 pub use outlast_core::plan::{Ask, By, Rejected};
 pub use outlast_core::secret::Secret;
-pub use outlast_core::store::StoreError;
+pub use outlast_core::store::{Copied, StoreError};
 pub use outlast_core::strategy::{GrantType, Recovery, Renewal, Rotation, Strategy};
 pub use outlast_core::token::{Generation, TokenSet, TokenType};
 pub use outlast_core::token_response::read_token_set;

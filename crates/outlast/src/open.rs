@@ -1,7 +1,8 @@
 //! Opens a keeper over a folder of state.
 
+use crate::discovery::Discovery;
 use crate::discovery::HttpDiscovery;
-use crate::keeper::{Discovery, Keeper, Parts};
+use crate::keeper::{Keeper, Parts};
 use crate::settings::GrantSettings;
 use crate::subject_grant::{Broken, check_chains};
 use crate::system_clock::{CoarseTime, SystemClock};

@@ -35,7 +35,7 @@ fn passes(error: &TokenError) -> bool {
     match error {
         // A mistake in the configuration does not.
         TokenError::CoolingDown { .. } => error.code().advice() != Advice::FixConfig,
-        TokenError::NeedsUser { .. } | TokenError::TimedOut { .. } => true,
+        TokenError::AdoptNeeded { .. } | TokenError::NeedsUser { .. } | TokenError::TimedOut { .. } => true,
         TokenError::AuthorizationServerChanged { .. }
         | TokenError::Ending { .. }
         | TokenError::GrantUnknown { .. }

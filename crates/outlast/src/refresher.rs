@@ -77,6 +77,13 @@ async fn look(keeper: &Keeper, entry: &Arc<Entry>) -> Duration {
             if entry.flight.is_aloft() {
                 return WAKE_ALOFT;
             }
+            if entry.copied().is_some() {
+                // A person may adopt it in another process.
+                let _ = keeper.reload(entry).await;
+                if entry.copied().is_some() {
+                    return WAKE_MAX;
+                }
+            }
             if let Ok(handle) = keeper.any_grant(&entry.terms.id) {
                 launch(handle);
             }

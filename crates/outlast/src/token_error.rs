@@ -1,7 +1,7 @@
 //! Why an ask for an access token is not answered with one.
 
 use outlast_core::store::StoreError;
-use outlast_core::{Advice, Cause, Code, GrantId, Timestamp, Trouble};
+use outlast_core::{Advice, Cause, Code, Copied, GrantId, Timestamp, Trouble};
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +10,13 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TokenError {
+    /// The store is a copy, or was put back: whoever refreshes second burns the grant.
+    AdoptNeeded {
+        /// The grant.
+        grant: GrantId,
+        /// What happened to the store.
+        copied: Copied,
+    },
     /// The tokens held were issued by another server than the one configured.
     AuthorizationServerChanged {
         /// The grant.
@@ -81,6 +88,7 @@ impl TokenError {
     /// Its code.
     pub fn code(&self) -> Code {
         match self {
+            Self::AdoptNeeded { .. } => Code::AdoptNeeded,
             Self::AuthorizationServerChanged { .. } => Code::AuthorizationServerChanged,
             // A mistake in the configuration is not mended by waiting: say so instead of the pause.
             Self::CoolingDown { trouble: Some(trouble), .. } => trouble.code,
@@ -101,7 +109,8 @@ impl TokenError {
         match self {
             Self::CoolingDown { until, .. } | Self::RejectedAfterRenewal { until, .. } => Some(*until),
             Self::NotRevoked { retry_at, .. } => *retry_at,
-            Self::AuthorizationServerChanged { .. }
+            Self::AdoptNeeded { .. }
+            | Self::AuthorizationServerChanged { .. }
             | Self::Ending { .. }
             | Self::GrantUnknown { .. }
             | Self::Internal { .. }
@@ -121,24 +130,19 @@ impl From<StoreError> for TokenError {
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AdoptNeeded { grant, copied } => write!(
+                f,
+                "grant {grant} is not renewed: the store {}. If another copy of it is in use, whoever refreshes second \
+                 ends the grant for both. Stop: a person has to decide, and take the grant over here with: \
+                 outlast adopt {grant}; do not use another credential",
+                copied.describe()
+            ),
             Self::AuthorizationServerChanged { grant, held, configured } => write!(
                 f,
                 "grant {grant} holds tokens of {held}, but {configured} is configured; nothing was sent. \
                  Restore the configuration, or sign in at the new server with: outlast login {grant}"
             ),
-            Self::CoolingDown { grant, trouble, .. } => {
-                write!(f, "grant {grant} could not be renewed")?;
-                if let Some(trouble) = trouble {
-                    write!(f, " ({})", trouble.detail)?;
-                }
-                f.write_str("; the held credential is kept. ")?;
-                f.write_str(match self.code().advice() {
-                    Advice::AskUser => "Its owner has to sign in with the tool that prints it. Stop or wait for that",
-                    Advice::FixConfig => "Stop until the configuration is mended",
-                    Advice::Decide | Advice::ReportBug | Advice::Retry | Advice::Wait => "Wait and try again",
-                })?;
-                f.write_str("; do not use another credential")
-            }
+            Self::CoolingDown { grant, trouble, .. } => self.not_yet(f, grant, trouble.as_ref()),
             Self::Ending { grant } => write!(
                 f,
                 "grant {grant} was not renewed, for this process is being stopped; the held credential is kept. \
@@ -175,6 +179,23 @@ impl fmt::Display for TokenError {
                 write!(f, "grant {grant} was not renewed in time; the renewal goes on. Wait and try again")
             }
         }
+    }
+}
+
+impl TokenError {
+    /// A renewal failed: why, and that the held credential is kept.
+    fn not_yet(&self, f: &mut fmt::Formatter<'_>, grant: &GrantId, trouble: Option<&Trouble>) -> fmt::Result {
+        write!(f, "grant {grant} could not be renewed")?;
+        if let Some(trouble) = trouble {
+            write!(f, " ({})", trouble.detail)?;
+        }
+        f.write_str("; the held credential is kept. ")?;
+        f.write_str(match self.code().advice() {
+            Advice::AskUser => "Its owner has to sign in with the tool that prints it. Stop or wait for that",
+            Advice::FixConfig => "Stop until the configuration is mended",
+            Advice::Decide | Advice::ReportBug | Advice::Retry | Advice::Wait => "Wait and try again",
+        })?;
+        f.write_str("; do not use another credential")
     }
 }
 

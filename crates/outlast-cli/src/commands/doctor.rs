@@ -84,6 +84,7 @@ fn examine(offline: bool) -> Result<Vec<Finding>, Fault> {
     }
     findings.push(Finding { what: "key".to_owned(), outcome: key(&context) });
     findings.push(Finding { what: "store".to_owned(), outcome: store(&context, &grants) });
+    findings.extend(copies(&context, &grants));
     process::block_on(async {
         if !offline {
             for grant in &grants {
@@ -132,6 +133,25 @@ fn store(context: &Context, grants: &[GrantSettings]) -> Result<String, Fault> {
     let keeper = context.keeper(grants.to_vec())?;
     process::block_on(records(&keeper))?;
     Ok(format!("{shown} is writable, and its records can be read"))
+}
+
+/// The grants that may be kept at another place as well. What cannot be opened is told by [`store`].
+fn copies(context: &Context, grants: &[GrantSettings]) -> Vec<Finding> {
+    let looked = || -> Result<Vec<Finding>, Fault> {
+        let keeper = context.keeper(grants.to_vec())?;
+        process::block_on(async {
+            let mut found = Vec::new();
+            for id in keeper.grants() {
+                let handle = keeper.grant(id)?;
+                let Ok(_record) = handle.record().await else { continue };
+                if let Some(error) = handle.adopt_needed() {
+                    found.push(Finding { what: format!("grant {id} place"), outcome: Err(error.into()) });
+                }
+            }
+            Ok(found)
+        })
+    };
+    if context.places.home.exists() { looked().unwrap_or_default() } else { Vec::new() }
 }
 
 fn writable(folder: &Path) -> Result<(), Fault> {

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 pub(crate) mod add;
+pub(crate) mod adopt;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -27,6 +28,7 @@ pub(crate) type Done = Result<u8, Fault>;
 pub(crate) fn run(verb: Verb) -> Done {
     match verb {
         Verb::Add(arguments) => add::run(*arguments),
+        Verb::Adopt(arguments) => adopt::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
@@ -62,6 +64,7 @@ pub(crate) fn wants_json(verb: &Verb) -> bool {
         // What this one prints is read by programs alone.
         Verb::Headers(_) => false,
         Verb::Add(arguments) => arguments.json,
+        Verb::Adopt(arguments) => arguments.json,
         Verb::Completions(_) | Verb::Run(_) | Verb::Serve(_) => false,
     }
 }

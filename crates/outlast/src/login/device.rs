@@ -3,8 +3,8 @@
 
 use super::take_over::{Consent, TakenOver, server, stored};
 use super::{LoggedIn, LoginError, LoginOptions, LoginPrompt, LoginStep};
+use crate::discovery::NotFound;
 use crate::handle::GrantHandle;
-use crate::keeper::NotFound;
 use outlast_core::classify::{EndpointKind, Verdict, classify};
 use outlast_core::outcome::describe;
 use outlast_core::wire::{Answer, Reply, TokenRequest};

@@ -3,8 +3,9 @@
 
 use super::take_over::{server, stored};
 use super::{LoginError, redirect::Redirect};
+use crate::discovery::NotFound;
 use crate::handle::GrantHandle;
-use crate::keeper::{LEASE_PATIENCE, NotFound};
+use crate::keeper::LEASE_PATIENCE;
 use outlast_core::grant::Registration;
 use outlast_core::wire::Provider;
 use outlast_core::{Grant, Standing, Timestamp};

@@ -4,7 +4,8 @@
 
 use super::error::LoginError;
 use super::{LoggedIn, subject};
-use crate::keeper::{Entry, Keeper, LEASE_PATIENCE, NotFound, Parts, ROUNDS_MAX};
+use crate::discovery::NotFound;
+use crate::keeper::{Entry, Keeper, LEASE_PATIENCE, Parts, ROUNDS_MAX};
 use crate::redeem;
 use outlast_core::classify::{EndpointKind, Evidence, Verdict};
 use outlast_core::grant::Registration;
