@@ -7,8 +7,9 @@ import json, pathlib
 kinds = {"device": 0, "api": 1, "token": 2}
 for name in ("body", "challenge", "renewal", "reply", "retry_after", "token_response"):
     pathlib.Path("corpus", name).mkdir(parents=True, exist_ok=True)
-for file in pathlib.Path("../crates/outlast-core/tests/fixtures").glob("*.jsonl"):
-    for line in file.read_text().splitlines():
+fixtures = pathlib.Path("../crates/outlast-core/tests/fixtures")
+for file in ("generic", "quirks"):
+    for line in (fixtures / f"{file}.jsonl").read_text().splitlines():
         row = json.loads(line)
         body, stem = row["body"].encode(), row["id"]
         pathlib.Path("corpus/body", stem).write_bytes(body)
@@ -19,7 +20,7 @@ for file in pathlib.Path("../crates/outlast-core/tests/fixtures").glob("*.jsonl"
             target = {"www-authenticate": "challenge", "retry-after": "retry_after"}.get(name)
             if target:
                 pathlib.Path("corpus", target, stem).write_text(value)
-for line in pathlib.Path("../crates/outlast-core/tests/fixtures/token_replies.jsonl").read_text().splitlines():
+for line in (fixtures / "token_replies.jsonl").read_text().splitlines():
     row = json.loads(line)
     if isinstance(row.get("body"), str):
         body, stem = row["body"].encode(), row["id"].replace("/", "-")
