@@ -46,14 +46,18 @@ impl Breaker {
         }
     }
 
-    /// The breaker after a forced renewal is begun.
+    /// The breaker after a forced renewal is begun. A token that stood for twice as long as renewals
+    /// were stopped was not refused from the start, though nobody remembers that it was taken: its
+    /// time was up, and processes are restarted.
     #[must_use]
     pub fn forced_at(&self, accepted: bool, now: Timestamp) -> Self {
         let mut forced = self.forced.clone();
         forced.push(now);
         let excess = forced.len().saturating_sub(FORCED_PER_WINDOW_MAX);
         forced.drain(..excess);
-        let streak = if self.born_forced && !accepted { self.streak.saturating_add(1) } else { 0 };
+        let soon = |last: &Timestamp| now < last.plus(open_for(self.streak) * 2);
+        let again = self.born_forced && !accepted && self.forced.last().is_some_and(soon);
+        let streak = if again { self.streak.saturating_add(1) } else { 0 };
         Self { forced, born_forced: true, streak }
     }
 
@@ -107,6 +111,15 @@ mod tests {
         assert_eq!(breaker.permits(true, at(29)), Err(at(30)));
         assert_eq!(breaker.permits(true, at(30)), Ok(()));
         assert_eq!(breaker.permits(false, at(30)), Err(at(300)));
+    }
+
+    #[test]
+    fn tokens_of_unknown_life_do_not_stop_renewals_in_processes_that_remember_nothing() {
+        let mut breaker = Breaker::default();
+        for life in 0..10 {
+            assert_eq!(breaker.permits(false, at(life * 1200)), Ok(()), "life {life}");
+            breaker = breaker.forced_at(false, at(life * 1200));
+        }
     }
 
     #[test]

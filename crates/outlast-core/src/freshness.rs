@@ -82,7 +82,7 @@ pub fn next_wake(grant: &Grant, lead: Lead) -> Option<Timestamp> {
         Standing::Live => Some(due),
         Standing::Parked { .. } => None,
         Standing::Revoking { retry_at, .. } => Some(retry_at),
-        Standing::Renewing { since, attempt } => Some(due.max(since.plus(doubt_delay(attempt)))),
+        Standing::Renewing { since, attempt } => Some(since.plus(doubt_delay(attempt))),
     }
 }
 

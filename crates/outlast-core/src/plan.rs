@@ -71,6 +71,9 @@ pub fn plan<'g>(grant: &'g Grant, strategy: &Strategy, ask: Ask, lead: Lead, now
             match (freshness(tokens, lead, now), permit) {
                 (_, Ok(())) if short && spaced => Plan::Renew,
                 (Freshness::Due, Ok(())) => Plan::ServeAndRenew(tokens),
+                // D4: the fate of a token that was sent is found out while the server's grace lasts,
+                // however fresh the access token is.
+                (Freshness::Fresh, Ok(())) if is_in_flight(grant) => Plan::ServeAndRenew(tokens),
                 // R5: while the held token is good, an obstacle to renewing it is nobody's outage.
                 (Freshness::Due | Freshness::Expired | Freshness::Fresh, _) => Plan::Serve(tokens),
             }
@@ -96,6 +99,11 @@ fn has_lost_key(grant: &Grant) -> bool {
     bound && grant.proof_key.is_none()
 }
 
+/// Whether a token was sent whose fate is not known yet.
+fn is_in_flight(grant: &Grant) -> bool {
+    matches!(grant.standing, Standing::Renewing { .. })
+}
+
 fn left(tokens: &TokenSet, now: Timestamp) -> Duration {
     tokens.expires_at.map_or(Duration::MAX, |end| now.until(end))
 }
@@ -110,7 +118,8 @@ fn permit(grant: &Grant, strategy: &Strategy, ask: Ask, now: Timestamp) -> Resul
         Standing::CoolingDown { until } => wait(until)?,
         Standing::Live => {}
         Standing::Parked { cause, .. } => return Err(Plan::NeedsUser(cause)),
-        Standing::Renewing { since, attempt } => wait(since.plus(doubt_delay(attempt)))?,
+        // No breaker: what was begun is counted, and this only finds out what became of it.
+        Standing::Renewing { since, attempt } => return wait(since.plus(doubt_delay(attempt))),
         Standing::Revoking { .. } => return Err(Plan::NeedsUser(Cause::LoggedOut)),
     }
     match disputed(grant, ask) {

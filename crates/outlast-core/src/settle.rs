@@ -1,6 +1,6 @@
 //! What an attempt leaves behind: the second of the two decisions, and the note made before it.
 
-use crate::classify::Verdict;
+use crate::classify::{Evidence, Verdict};
 use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::freshness::back_off;
@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// How long a refusal that only a change of the configuration can mend is not tried again (F37).
 pub const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// How often in a row a refusal that may not be the server's own is taken to pass (F38).
+pub const PASSING_REFUSALS_MAX: u8 = 5;
 /// Longest pause a server can ask for (F31).
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
@@ -32,6 +34,8 @@ pub fn begin(grant: &Grant, terms: &Terms, ask: Ask, now: Timestamp) -> Grant {
         }
     };
     let breaker = match ask.rejected.map(|rejected| rejected.by) {
+        // The same renewal, tried again: it is counted.
+        _ if crashed => grant.breaker.clone(),
         Some(By::Resource { accepted }) if !nearly_due(grant, now) => grant.breaker.forced_at(accepted, now),
         Some(By::Resource { .. } | By::Person) | None => grant.breaker.renewed_in_time(),
     };
@@ -72,7 +76,10 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
         Outcome::InDoubt { detail } => in_doubt(grant, strategy, detail, now),
         Outcome::Refused(verdict, evidence) => {
             let found = format!("{}: {}", evidence.place, evidence.found);
-            refused(grant, strategy, &verdict, found, now)
+            match by_passer_by(&verdict, &evidence) {
+                true => not_the_server(grant, found, now),
+                false => refused(grant, strategy, &verdict, found, now),
+            }
         }
         Outcome::Reused(evidence) => {
             let found = format!("{}: {}", evidence.place, evidence.found);
@@ -100,6 +107,19 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
         }
         Outcome::Unsent(fault) => passing(grant, None, Code::ServerUnreachable, describe(fault).to_owned(), now),
     }
+}
+
+/// Whether nothing but a status such as 404 says that the client is misconfigured: then it may be the
+/// word of a firewall or of a server that is being moved. 401 is the server's own (RFC 6749 5.2).
+fn by_passer_by(verdict: &Verdict, evidence: &Evidence) -> bool {
+    *verdict == Verdict::ClientMisconfigured && evidence.place == "status" && evidence.found != "401"
+}
+
+/// Tried again as after any failure that passes; when it goes on, the configuration is to blame.
+fn not_the_server(grant: &Grant, found: String, now: Timestamp) -> Grant {
+    let again = grant.failures >= PASSING_REFUSALS_MAX;
+    let code = if again { Code::ClientMisconfigured } else { Code::ServerMisbehaved };
+    passing(grant, None, code, found, now)
 }
 
 /// What is held stays. The server may have replaced its refresh token all the same: a refusal of that
@@ -170,9 +190,12 @@ fn in_doubt(grant: &Grant, strategy: &Strategy, detail: String, now: Timestamp) 
                 }
             };
             let standing = Standing::Renewing { since: now, attempt };
+            // The renewal goes on, and stays counted if a refusal forced it.
+            let breaker = grant.breaker.clone();
             Grant {
                 standing,
                 in_doubt: true,
+                breaker,
                 ..failed(grant, Happening::Failed(Code::InDoubt), Code::InDoubt, detail, now)
             }
         }

@@ -286,6 +286,14 @@ fn d4_an_attempt_in_doubt_is_repeated_after_half_a_second_then_three_then_slower
 }
 
 #[test]
+fn d4_a_doubt_is_resolved_behind_callers_though_the_access_token_is_fresh() {
+    let grant = standing(Standing::Renewing { since: at(10_000), attempt: 1 });
+    assert_eq!(planned(&grant, &ROTATING, Ask::default(), 10_499), "serve");
+    assert_eq!(planned(&grant, &ROTATING, Ask::default(), 10_500), "serve and renew");
+    assert_eq!(next_wake(&grant, lead()), Some(at(10_500)), "the refresher comes in time");
+}
+
+#[test]
 fn r1_a_complaint_about_an_older_generation_is_answered_with_the_current_one() {
     for by in [By::Person, By::Resource { accepted: true }, By::Resource { accepted: false }] {
         assert_eq!(planned(&live(), &ROTATING, complaint(6, by), 10_000), "serve", "{by:?}");
@@ -336,7 +344,7 @@ fn d12_a_forced_renewal_of_a_token_that_was_accepted_waits_thirty_seconds() {
 
 #[test]
 fn a_forced_renewal_that_fails_does_not_count_against_the_breaker() {
-    let failures = [transient(), lost(), refused(Verdict::GrantDead), Outcome::Unsent(Fault::Connect)];
+    let failures = [transient(), refused(Verdict::GrantDead), Outcome::Unsent(Fault::Connect)];
     for (held, begun) in [(live(), at(10_000)), (forced_once(false), at(1_000).plus(OPEN_FIRST))] {
         let ask = complaint(held.generation.0, By::Resource { accepted: false });
         for failure in &failures {
@@ -346,6 +354,18 @@ fn a_forced_renewal_that_fails_does_not_count_against_the_breaker() {
             assert_eq!(next.breaker, held.breaker, "{failure:?}");
         }
     }
+}
+
+#[test]
+fn d12_a_forced_renewal_in_doubt_goes_on_whatever_the_breaker_says_and_is_counted_once() {
+    let ask = refused_by_resource(false);
+    let intent = begin(&live(), &terms(), ask, at(10_000));
+    let doubted = settle(&intent, &ROTATING, lost(), at(10_100));
+    assert_eq!(doubted.breaker.forced, [at(10_000)]);
+    assert_eq!(planned(&doubted, &ROTATING, ask, 10_599), "wait");
+    assert_eq!(planned(&doubted, &ROTATING, ask, 10_600), "renew", "the breaker would wait until 310 s");
+    let again = begin(&doubted, &terms(), ask, at(10_600));
+    assert_eq!(again.breaker, doubted.breaker);
 }
 
 #[test]
@@ -466,6 +486,23 @@ fn an_attempt_after_a_definite_answer_counts_from_one_again() {
 }
 
 // ---- settle ----
+
+#[test]
+fn f38_a_404_of_whoever_is_in_the_way_passes_and_is_the_configurations_fault_when_it_goes_on() {
+    let not_found = |status: &str| {
+        let evidence = Evidence { place: "status", found: status.to_owned() };
+        Outcome::Refused(Verdict::ClientMisconfigured, evidence)
+    };
+    let first = attempt(&live(), &ROTATING, not_found("404"), 80_000);
+    assert_eq!(left_behind(&first), "paused server-misbehaved");
+    assert_eq!(planned(&first, &ROTATING, Ask::default(), 80_100 + 500), "serve and renew");
+    let sixth = attempt(&Grant { failures: 5, ..first }, &ROTATING, not_found("404"), 90_000);
+    assert_eq!(left_behind(&sixth), "paused client-misconfigured");
+    assert_eq!(planned(&sixth, &ROTATING, Ask::default(), 90_100 + 60_000), "renew", "and it is still tried");
+    // RFC 6749 5.2: this one is the server's own.
+    let unauthenticated = attempt(&live(), &ROTATING, not_found("401"), 80_000);
+    assert_eq!(unauthenticated.standing, Standing::CoolingDown { until: at(80_100).plus(MISCONFIGURED_PAUSE) });
+}
 
 #[test]
 fn the_life_of_a_token_counts_from_the_start_of_the_request() {

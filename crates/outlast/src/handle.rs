@@ -137,6 +137,7 @@ impl GrantHandle {
         let clock = self.keeper.clock();
         let left = clock.now().until(deadline);
         tokio::select! {
+            biased;
             landed = self.keeper.renew(&self.entry, ask) => landed,
             // The flight goes on trying to write it down; nobody has to wait for the disk.
             () = self.served_from_memory() => Ok(()),
@@ -179,6 +180,7 @@ impl GrantHandle {
                     return Err(TokenError::CoolingDown { grant: id, until, trouble });
                 }
                 tokio::select! {
+                    biased;
                     () = self.entry.published.other_than(record) => {}
                     () = self.keeper.clock().sleep(self.keeper.now().until(until)) => {}
                 }
@@ -235,6 +237,7 @@ impl GrantHandle {
     /// Waits until another record of this grant is published in this process, or `at_most` passes.
     pub async fn changed(&self, at_most: Duration) {
         tokio::select! {
+            biased;
             () = self.entry.published.changed() => {}
             () = self.keeper.clock().sleep(at_most) => {}
         }

@@ -291,6 +291,7 @@ impl Keeper {
             drop(lease);
             let found = self.publish(entry, held);
             tokio::select! {
+                biased;
                 // A login in this process settles it sooner.
                 () = entry.published.other_than(&found) => {}
                 () = self.0.parts.clock.sleep(self.now().until(wait_until)) => {}

@@ -1,0 +1,57 @@
+//! L1: ninety seconds after the last fault, every grant that lives serves a token that is taken.
+
+use crate::agent::Agent;
+use crate::world::World;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How long healing may take.
+const HEALED_WITHIN: Duration = Duration::from_secs(90);
+/// The number of the consumer that looks.
+const LOOKER: usize = 1000;
+/// For how long a resource that refused everything may have spent the budget of forced renewals (D12).
+const STORM_REMEMBERED: u64 = 7_200_000;
+
+/// Ends all faults, waits, and looks.
+pub(crate) async fn judge(world: &Arc<World>) {
+    world.calm_down();
+    while world.running().len() < world.slots {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    world.log.note(format_args!("calm"));
+    tokio::time::sleep(HEALED_WITHIN).await;
+    for grant in 0..world.plans.len() {
+        if is_owed(world, grant) {
+            look(world, grant).await;
+        }
+    }
+}
+
+/// Whether the grant can be served without a person and without breaking a promise to a server.
+fn is_owed(world: &World, grant: usize) -> bool {
+    let plan = &world.plans[grant];
+    let record = world.judge.record(grant);
+    let tokens = record.as_ref().and_then(|record| record.tokens.as_ref());
+    let refresh = tokens.and_then(|set| set.refresh.as_ref());
+    let lives = plan.minted || refresh.is_some_and(|token| plan.server.takes(token.expose()));
+    let waits = world.judge.waits_until(grant) > world.log.millis();
+    let stormed = plan.stormed_at.load(Ordering::Relaxed) + STORM_REMEMBERED > world.log.millis();
+    let taken = tokens.is_some_and(|set| plan.server.takes_access(set.access.expose()));
+    lives && !waits && (!stormed || taken)
+}
+
+async fn look(world: &Arc<World>, grant: usize) {
+    for (process, keeper) in world.running() {
+        let slot = process.slot;
+        let looker = Agent { world: Arc::clone(world), process, keeper, number: LOOKER };
+        let began = world.log.millis();
+        if !looker.call(grant).await {
+            let standing = world.judge.record(grant).map(|record| (record.standing, record.trouble, record.breaker));
+            let why = format_args!("grant {grant} is not healed after 90 s in process {slot}: {standing:?}");
+            world.log.violate("L1", why);
+        }
+        let took = world.log.millis() - began;
+        world.log.note(format_args!("calm: grant {grant} is served in process {slot} after {took} ms"));
+    }
+}

@@ -1,0 +1,191 @@
+//! One world: a machine with a disk and several processes, servers of several personalities, agents,
+//! a person, and the weather.
+
+use crate::agent::Agent;
+use crate::disk::{Disk, Health, ProcessStore};
+use crate::judge::Judge;
+use crate::log::Log;
+use crate::network::{ProcessEndpoint, Skies, Way};
+use crate::personality::{Bound, TABLE};
+use crate::process::Process;
+use crate::random::Random;
+use crate::server::Server;
+use outlast::{ClientAuth, GrantId, GrantSettings, Keeper, Provider, Secret, Settings};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// One grant of a world.
+#[derive(Debug)]
+pub(crate) struct GrantPlan {
+    pub(crate) id: GrantId,
+    pub(crate) server: Arc<Server>,
+    /// Whether it is minted without a person.
+    pub(crate) minted: bool,
+    /// When its resource last refused everything for a while.
+    pub(crate) stormed_at: AtomicU64,
+}
+
+impl GrantPlan {
+    /// Whether its tokens are bound to a key.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.server.personality.bound != Bound::No
+    }
+
+    /// What the configuration says of it.
+    pub(crate) fn settings(&self) -> GrantSettings {
+        let provider = Provider {
+            token_endpoint: self.server.token_endpoint(),
+            issuer: Some(self.server.issuer()),
+            ..Provider::default()
+        };
+        let (grant_type, client_auth) = if self.minted {
+            ("client_credentials", ClientAuth::Basic(Secret::new("of the client")))
+        } else {
+            ("refresh_token", ClientAuth::None)
+        };
+        let personality = self.server.personality;
+        GrantSettings {
+            client_id: "client".to_owned(),
+            client_auth,
+            scope: ["read", "write"]
+                .into_iter()
+                .take(if personality.narrow && self.minted { 1 } else { 2 })
+                .map(str::to_owned)
+                .collect(),
+            resource: personality.needs_resource.then(|| "https://api.example/v1".to_owned()),
+            dpop: self.is_bound(),
+            ..GrantSettings::new(self.id.clone(), grant_type, provider.into())
+        }
+    }
+}
+
+/// A world.
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) log: Arc<Log>,
+    pub(crate) judge: Arc<Judge>,
+    pub(crate) disk: Arc<Disk>,
+    pub(crate) ways: Arc<Vec<Way>>,
+    pub(crate) plans: Arc<Vec<GrantPlan>>,
+    pub(crate) slots: usize,
+    pub(crate) logins: AtomicU64,
+    /// How far the machine's wall clock is off, in milliseconds.
+    pub(crate) wall_offset: AtomicI64,
+    running: Mutex<BTreeMap<usize, (Arc<Process>, Keeper)>>,
+}
+
+impl World {
+    /// The world of a seed.
+    pub(crate) fn new(seed: u64, keep_lines: bool) -> Arc<Self> {
+        let random = Random::of(seed, "world");
+        let log = Arc::new(Log::new(keep_lines));
+        let servers = 1 + random.index(3);
+        let servers: Vec<_> = (0..servers)
+            .map(|number| {
+                // The first one goes through the table as seeds do: each personality gets its share.
+                let row = if number == 0 { usize::try_from(seed).unwrap_or(0) } else { random.index(TABLE.len()) };
+                Arc::new(Server::new(number, &TABLE[row % TABLE.len()], &log))
+            })
+            .collect();
+        let mut plans = Vec::new();
+        for server in &servers {
+            for _ in 0..=random.index(2) {
+                let name = format!("grant-{}", plans.len());
+                let id = GrantId::parse(&name).expect("the name is plain");
+                let (server, stormed_at) = (Arc::clone(server), AtomicU64::new(0));
+                plans.push(GrantPlan { id, server, minted: random.chance(120), stormed_at });
+            }
+        }
+        for (number, plan) in plans.iter().enumerate() {
+            log.note(format_args!("grant {number}: {}, minted: {}", plan.server.personality.name, plan.minted));
+        }
+        let plans = Arc::new(plans);
+        let judge = Arc::new(Judge::new(&log, plans.len()));
+        Arc::new(Self {
+            seed,
+            disk: Arc::new(Disk::new(&log, &judge, &plans, seed)),
+            ways: Arc::new(servers.iter().map(|server| Way::new(&log, &judge, server, seed)).collect()),
+            judge,
+            plans,
+            slots: 1 + random.index(4),
+            logins: AtomicU64::new(0),
+            wall_offset: AtomicI64::new(0),
+            running: Mutex::default(),
+            log,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, (Arc<Process>, Keeper)>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The processes that are up.
+    pub(crate) fn running(&self) -> Vec<(Arc<Process>, Keeper)> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// A process on this machine, as its clocks are now.
+    pub(crate) fn process(&self, slot: usize, incarnation: u64) -> Arc<Process> {
+        Process::start(&self.log, slot, incarnation, self.wall_offset.load(Ordering::Relaxed))
+    }
+
+    /// The disk as a process sees it.
+    pub(crate) fn store(&self, process: &Arc<Process>) -> ProcessStore {
+        ProcessStore { disk: Arc::clone(&self.disk), process: Arc::clone(process) }
+    }
+
+    fn open(&self, process: &Arc<Process>) -> Keeper {
+        let endpoint = ProcessEndpoint {
+            ways: Arc::clone(&self.ways),
+            plans: Arc::clone(&self.plans),
+            disk: Arc::clone(&self.disk),
+            process: Arc::clone(process),
+        };
+        Settings::in_memory()
+            .store(Arc::new(self.store(process)))
+            .endpoint(Arc::new(endpoint))
+            .clock(Arc::clone(process) as Arc<dyn outlast::Clock>)
+            .grants(self.plans.iter().map(GrantPlan::settings))
+            .open()
+            .expect("the configuration of a world is right")
+    }
+
+    /// Starts the process of a slot, and starts it again whenever it dies.
+    pub(crate) async fn keep_running(self: Arc<Self>, slot: usize) {
+        let random = Random::of(self.seed, &format!("slot {slot}"));
+        let agents = 1 + random.index(3);
+        for incarnation in 0.. {
+            let process = self.process(slot, incarnation);
+            let keeper = self.open(&process);
+            let refresher = keeper.refresh_in_background();
+            let working: Vec<_> = (0..agents)
+                .map(|number| {
+                    let (world, process, keeper) = (Arc::clone(&self), Arc::clone(&process), keeper.clone());
+                    tokio::spawn(Agent { world, process, keeper, number }.work())
+                })
+                .collect();
+            self.lock().insert(slot, (Arc::clone(&process), keeper));
+            process.dead().await;
+            self.lock().remove(&slot);
+            self.disk.release_all(&process);
+            drop(refresher);
+            working.iter().for_each(tokio::task::JoinHandle::abort);
+            tokio::time::sleep(random.between(Duration::from_millis(50), Duration::from_secs(20))).await;
+        }
+    }
+
+    /// Ends every fault that lasts.
+    pub(crate) fn calm_down(&self) {
+        for way in self.ways.iter() {
+            way.set_skies(Skies::default());
+            way.server.storm(0);
+        }
+        self.disk.set_health(Health::Good);
+        for (process, _) in self.running() {
+            process.doom(None);
+            process.resume();
+        }
+    }
+}
