@@ -1,12 +1,13 @@
 //! The disk of the machine: what is durable, who holds which lock, and how it fails.
 
+use crate::defect::Defect;
 use crate::fault::Fault;
 use crate::judge::Judge;
 use crate::log::Log;
 use crate::process::{Moment, Process};
 use crate::random::Random;
 use crate::world::GrantPlan;
-use outlast::{BoxFuture, Generation, Grant, GrantId, StoreError};
+use outlast::{BoxFuture, Generation, Grant, GrantId, Standing, StoreError};
 use outlast_core::Outage;
 use outlast_core::store::{Fence, Lease, TokenStore};
 use std::collections::BTreeMap;
@@ -48,18 +49,26 @@ pub(crate) struct Disk {
     judge: Arc<Judge>,
     plans: Arc<Vec<GrantPlan>>,
     random: Random,
+    defect: Option<Defect>,
     state: Mutex<State>,
     freed: Notify,
     taken: Notify,
 }
 
 impl Disk {
-    pub(crate) fn new(log: &Arc<Log>, judge: &Arc<Judge>, plans: &Arc<Vec<GrantPlan>>, seed: u64) -> Self {
+    pub(crate) fn new(
+        log: &Arc<Log>,
+        judge: &Arc<Judge>,
+        plans: &Arc<Vec<GrantPlan>>,
+        seed: u64,
+        defect: Option<Defect>,
+    ) -> Self {
         Self {
             log: Arc::clone(log),
             judge: Arc::clone(judge),
             plans: Arc::clone(plans),
             random: Random::of(seed, "disk"),
+            defect,
             state: Mutex::default(),
             freed: Notify::new(),
             taken: Notify::new(),
@@ -92,6 +101,23 @@ impl Disk {
         let known = state.outages.entry(server.to_owned()).or_default();
         let next = change(*known);
         std::mem::replace(known, next)
+    }
+
+    /// What a process with a defect makes of a record.
+    fn flawed(&self, grant: Grant) -> Grant {
+        match grant.standing {
+            Standing::Renewing { .. } if self.defect == Some(Defect::ScheduleForgotten) => {
+                Grant { standing: Standing::Live, ..grant }
+            }
+            Standing::CoolingDown { .. } if self.defect == Some(Defect::PausesForgotten) => {
+                Grant { standing: Standing::Live, ..grant }
+            }
+            Standing::CoolingDown { .. }
+            | Standing::Live
+            | Standing::Parked { .. }
+            | Standing::Renewing { .. }
+            | Standing::Revoking { .. } => grant,
+        }
     }
 
     /// The epoch that a record carries.
@@ -137,7 +163,8 @@ impl Disk {
         let mut state = self.lock();
         let stored = state.records.entry(grant.clone()).or_default();
         let found = stored.grant.as_ref().map_or(Generation(0), |held| held.generation);
-        if found != expected || Fence(stored.epoch) != lease.fence() {
+        let moved = found != expected || Fence(stored.epoch) != lease.fence();
+        if moved && self.defect != Some(Defect::NoCompareAndSwap) {
             return Err(StoreError::Fenced { grant: grant.clone() });
         }
         stored.epoch += 1;
@@ -180,7 +207,7 @@ impl Drop for Held {
 impl ProcessStore {
     fn try_lock(&self, id: &GrantId) -> Option<Held> {
         let mut state = self.disk.lock();
-        if state.locks.contains_key(id) {
+        if state.locks.contains_key(id) && self.disk.defect != Some(Defect::NoLock) {
             return None;
         }
         state.acquired += 1;
@@ -204,8 +231,27 @@ impl ProcessStore {
         }
     }
 
+    /// The defect: whoever writes goes on, and the disk has it seconds later.
+    fn write_later(&self, lease: &Lease, expected: Generation, next: &Grant) {
+        let (disk, process, next) = (Arc::clone(&self.disk), Arc::clone(&self.process), next.clone());
+        let (grant, fence) = (lease.grant().clone(), lease.fence());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            process.running().await;
+            let late = Lease::new(grant, fence, ());
+            let _ = disk.apply(&late, expected, &next);
+        });
+    }
+
     async fn write(&self, lease: &Lease, expected: Generation, next: &Grant) -> Result<(), StoreError> {
         self.process.reach(Moment::BeforeCommit).await;
+        if self.disk.defect == Some(Defect::NoIntent) && matches!(next.standing, Standing::Renewing { .. }) {
+            return Ok(());
+        }
+        if self.disk.defect == Some(Defect::PublishedBeforePersisted) && next.generation > expected {
+            self.write_later(lease, expected, next);
+            return Ok(());
+        }
         self.disk.turn().await;
         let number = self.disk.number(&next.id);
         if let Some((refusal, applied)) = self.disk.refusal() {
@@ -247,7 +293,7 @@ impl TokenStore for ProcessStore {
             self.disk.turn().await;
             let found = self.disk.lock().records.get(id).and_then(|stored| stored.grant.clone());
             self.process.running().await;
-            Ok(found)
+            Ok(found.map(|grant| self.disk.flawed(grant)))
         })
     }
 

@@ -14,9 +14,6 @@ const HOUR: u64 = 3_600_000;
 pub(crate) const FAILED_PER_HOUR_MAX: usize = 75;
 /// How many failures a success may be followed by besides: a server that answers now and then.
 const FAILED_PER_SUCCESS_MAX: usize = 4;
-/// D12, for all grants of an issuer together. Asserted by the scenario of an outage as soon as one
-/// prober per issuer is built.
-pub const FAILED_PER_ISSUER_ASSERTED: bool = false;
 /// D12: renewals that refusals by a resource may force in an hour.
 const FORCED_PER_HOUR_MAX: usize = 6;
 /// How long before a request its lease may have been taken, in milliseconds.
@@ -158,6 +155,10 @@ impl Judge {
             for pending in &mut book.pending {
                 pending.refused = true;
             }
+        }
+        if matches!(next.standing, Standing::Renewing { .. }) {
+            // D4 goes by what is written down: the note of intent.
+            book.doubted.ended_at = None;
         }
     }
 

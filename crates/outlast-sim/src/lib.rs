@@ -9,6 +9,7 @@
 
 mod agent;
 mod calm;
+mod defect;
 mod disk;
 mod fault;
 mod judge;
@@ -18,12 +19,14 @@ mod person;
 mod personality;
 mod process;
 mod random;
+mod scenario;
 mod server;
 mod weather;
 mod world;
 
+pub use defect::Defect;
 pub use fault::Fault;
-pub use judge::FAILED_PER_ISSUER_ASSERTED;
+pub use scenario::{Measured, lost_answers, outage, storm};
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -77,10 +80,16 @@ impl Counts {
 /// Runs the world of `seed` for so many virtual hours.
 #[must_use]
 pub fn run(seed: u64, hours: u64, keep_trace: bool) -> Outcome {
+    run_flawed(seed, hours, keep_trace, None)
+}
+
+/// The same with a planted defect.
+#[must_use]
+pub fn run_flawed(seed: u64, hours: u64, keep_trace: bool, defect: Option<Defect>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime without IO needs nothing of the system");
     let world = runtime.block_on(async {
-        let world = world::World::new(seed, keep_trace);
+        let world = world::World::new(seed, keep_trace, defect);
         person::begin(&world).await;
         world.logins.store(0, Ordering::Relaxed);
         for slot in 0..world.slots {
@@ -180,6 +189,12 @@ impl Summary {
             self.violations.len(),
         )
     }
+}
+
+/// The first of these seeds in whose world a planted defect breaks a promise, and which.
+#[must_use]
+pub fn catch(defect: Defect, mut seeds: Range<u64>, hours: u64) -> Option<(u64, String)> {
+    seeds.find_map(|seed| run_flawed(seed, hours, false, Some(defect)).violation.map(|promise| (seed, promise)))
 }
 
 /// The line that runs a seed again.

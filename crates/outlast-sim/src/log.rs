@@ -69,6 +69,11 @@ impl Log {
         *self.lock().hits.entry(fault).or_default() += 1;
     }
 
+    /// How often a fault took effect.
+    pub(crate) fn hits(&self, fault: Fault) -> u64 {
+        self.lock().hits.get(&fault).copied().unwrap_or(0)
+    }
+
     /// A promise is broken. Only the first counts: what follows may follow from it.
     pub(crate) fn violate(&self, promise: &str, how: fmt::Arguments<'_>) {
         self.note(format_args!("VIOLATION {promise}: {how}"));

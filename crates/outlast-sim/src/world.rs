@@ -2,11 +2,12 @@
 //! a person, and the weather.
 
 use crate::agent::Agent;
+use crate::defect::Defect;
 use crate::disk::{Disk, Health, ProcessStore};
 use crate::judge::Judge;
 use crate::log::Log;
 use crate::network::{ProcessEndpoint, Skies, Way};
-use crate::personality::{Bound, TABLE};
+use crate::personality::{Bound, Personality, TABLE};
 use crate::process::Process;
 use crate::random::Random;
 use crate::server::Server;
@@ -15,6 +16,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// One server of a world: how it behaves, and of each of its grants whether it is minted without a person.
+pub(crate) struct ServerPlan {
+    pub(crate) personality: &'static Personality,
+    pub(crate) minted: Vec<bool>,
+}
 
 /// One grant of a world.
 #[derive(Debug)]
@@ -78,38 +85,49 @@ pub(crate) struct World {
 
 impl World {
     /// The world of a seed.
-    pub(crate) fn new(seed: u64, keep_lines: bool) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, keep_lines: bool, defect: Option<Defect>) -> Arc<Self> {
         let random = Random::of(seed, "world");
-        let log = Arc::new(Log::new(keep_lines));
         let servers = 1 + random.index(3);
-        let servers: Vec<_> = (0..servers)
-            .map(|number| {
-                // The first one goes through the table as seeds do: each personality gets its share.
-                let row = if number == 0 { usize::try_from(seed).unwrap_or(0) } else { random.index(TABLE.len()) };
-                Arc::new(Server::new(number, &TABLE[row % TABLE.len()], &log))
-            })
-            .collect();
+        let servers = (0..servers).map(|number| {
+            // The first one goes through the table as seeds do: each personality gets its share.
+            let row = if number == 0 { usize::try_from(seed).unwrap_or(0) } else { random.index(TABLE.len()) };
+            let minted = (0..=random.index(2)).map(|_| random.chance(120)).collect();
+            ServerPlan { personality: &TABLE[row % TABLE.len()], minted }
+        });
+        let servers: Vec<_> = servers.collect();
+        Self::planned(seed, keep_lines, defect, &servers, 1 + random.index(4))
+    }
+
+    /// A world with these servers and so many processes.
+    pub(crate) fn planned(
+        seed: u64,
+        keep_lines: bool,
+        defect: Option<Defect>,
+        servers: &[ServerPlan],
+        slots: usize,
+    ) -> Arc<Self> {
+        let log = Arc::new(Log::new(keep_lines));
         let mut plans = Vec::new();
-        for server in &servers {
-            for _ in 0..=random.index(2) {
-                let name = format!("grant-{}", plans.len());
-                let id = GrantId::parse(&name).expect("the name is plain");
-                let (server, stormed_at) = (Arc::clone(server), AtomicU64::new(0));
-                plans.push(GrantPlan { id, server, minted: random.chance(120), stormed_at });
+        let mut ways = Vec::new();
+        for (number, planned) in servers.iter().enumerate() {
+            let server = Arc::new(Server::new(number, planned.personality, &log));
+            for minted in &planned.minted {
+                let id = GrantId::parse(&format!("grant-{}", plans.len())).expect("the name is plain");
+                log.note(format_args!("{id}: {}, minted: {minted}", planned.personality.name));
+                let (server, stormed_at) = (Arc::clone(&server), AtomicU64::new(0));
+                plans.push(GrantPlan { id, server, minted: *minted, stormed_at });
             }
-        }
-        for (number, plan) in plans.iter().enumerate() {
-            log.note(format_args!("grant {number}: {}, minted: {}", plan.server.personality.name, plan.minted));
+            ways.push(server);
         }
         let plans = Arc::new(plans);
         let judge = Arc::new(Judge::new(&log, plans.len()));
         Arc::new(Self {
             seed,
-            disk: Arc::new(Disk::new(&log, &judge, &plans, seed)),
-            ways: Arc::new(servers.iter().map(|server| Way::new(&log, &judge, server, seed)).collect()),
+            disk: Arc::new(Disk::new(&log, &judge, &plans, seed, defect)),
+            ways: Arc::new(ways.iter().map(|server| Way::new(&log, &judge, server, seed)).collect()),
             judge,
             plans,
-            slots: 1 + random.index(4),
+            slots,
             logins: AtomicU64::new(0),
             wall_offset: AtomicI64::new(0),
             running: Mutex::default(),
@@ -136,7 +154,7 @@ impl World {
         ProcessStore { disk: Arc::clone(&self.disk), process: Arc::clone(process) }
     }
 
-    fn open(&self, process: &Arc<Process>) -> Keeper {
+    pub(crate) fn open(&self, process: &Arc<Process>) -> Keeper {
         let endpoint = ProcessEndpoint {
             ways: Arc::clone(&self.ways),
             plans: Arc::clone(&self.plans),

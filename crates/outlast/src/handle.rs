@@ -84,7 +84,7 @@ impl GrantHandle {
                     self.renew_behind(ask);
                     return self.serve(record);
                 }
-                Plan::Renew => match self.renew_until(ask, deadline).await {
+                Plan::Renew => match self.renew_until(record.grant.generation, ask, deadline).await {
                     // Another grant of the same server may find it back in time.
                     Err(TokenError::CoolingDown { until, .. })
                         if until > self.keeper.now() && until <= obstacles_end =>
@@ -133,23 +133,24 @@ impl GrantHandle {
         }
     }
 
-    async fn renew_until(&self, ask: Ask, deadline: Timestamp) -> Result<(), TokenError> {
+    async fn renew_until(&self, held: Generation, ask: Ask, deadline: Timestamp) -> Result<(), TokenError> {
         let clock = self.keeper.clock();
         let left = clock.now().until(deadline);
         tokio::select! {
             biased;
             landed = self.keeper.renew(&self.entry, ask) => landed,
             // The flight goes on trying to write it down; nobody has to wait for the disk.
-            () = self.served_from_memory() => Ok(()),
+            () = self.served_from_memory(held) => Ok(()),
             () = clock.sleep(left) => Err(TokenError::TimedOut { grant: self.id().clone() }),
         }
     }
 
-    /// Waits until a renewed token set is published that the disk refused.
-    async fn served_from_memory(&self) {
+    /// Waits until a token set later than `held` is published that the disk refused.
+    async fn served_from_memory(&self, held: Generation) {
         loop {
             let changed = self.entry.published.changed();
-            if !self.is_persisted() {
+            let later = |record: &Arc<Published>| record.grant.generation > held;
+            if !self.is_persisted() && self.entry.published.load_full().as_ref().is_some_and(later) {
                 return;
             }
             changed.await;

@@ -441,6 +441,25 @@ async fn f20_whatever_the_trouble_of_the_store_a_rotated_token_set_is_served_and
 }
 
 #[tokio::test(start_paused = true)]
+async fn f20_a_set_that_ends_while_the_disk_refuses_it_is_waited_for_and_not_asked_for_in_a_circle() {
+    let disk = Arc::new(FullDisk::new());
+    let world = World::over(Arc::clone(&disk) as Arc<dyn TokenStore>);
+    let handle = world.granted().await;
+    disk.full_after_intent.store(true, Ordering::SeqCst);
+    pass(101).await;
+    assert_eq!(access(&handle).await, "access-2");
+    for ask in [refused(2), Ask::default()] {
+        let before = world.clock.now();
+        let answer = handle.access_token(ask).await;
+        assert!(answer.is_err(), "nothing newer can be had before the disk has this one");
+        let waited = world.clock.now().since(before);
+        assert!(waited <= Duration::from_secs(30), "{waited:?}");
+        pass(100).await;
+    }
+    assert_eq!(world.server.seen().requests, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn f17_after_a_suspend_the_first_ask_gets_a_new_token() {
     let world = World::new();
     let handle = world.granted().await;
