@@ -284,6 +284,8 @@ fn n53_an_address_that_is_none_is_never_opened() {
         "ms-msdt:/id",
         "http://as.example/authorize",
         "https://user:pass@as.example/authorize",
+        "https://as.example/ -x",
+        "https://as.example/a?x=$(touch PWNED)",
         " -x",
         "",
     ];
@@ -307,9 +309,13 @@ fn n53_an_address_that_is_none_is_never_opened() {
 #[test]
 fn n53_what_is_in_an_address_is_one_argument_and_no_command() {
     let server = Hostile::start(&json!({}), gives_tokens);
-    for nasty in
-        ["/a?x=$(touch PWNED)", "/a?x=`touch PWNED`", "/a?x=1&calc&x=|touch PWNED", "/a;touch PWNED;%s", "/ -x"]
-    {
+    // Without blanks, which no address has: `n53_an_address_that_is_none_is_never_opened`.
+    for nasty in [
+        "/a?x=$(touch${IFS}PWNED)",
+        "/a?x=`touch${IFS}PWNED`",
+        "/a?x=1&calc&x=|touch${IFS}PWNED",
+        "/a;touch${IFS}PWNED;%s",
+    ] {
         let endpoint = format!("{}{nasty}", server.issuer);
         let server = Hostile::start(&json!({"authorization_endpoint": endpoint}), gives_tokens);
         let victim = Victim::of(&server);

@@ -289,6 +289,28 @@ fn every_path_that_a_document_names_exists() {
     none(findings);
 }
 
+/// Words of these pages that look like the name of a test and are one: a letter, lower case, three words and more.
+fn tests_named_in(page: &str) -> BTreeSet<String> {
+    let is_test = |word: &&str| {
+        word.matches('_').count() >= 2 && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    page.split('`').skip(1).step_by(2).filter(is_test).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_failure_of_others_and_every_promise_names_tests_that_exist() {
+    let code: String =
+        crates().into_iter().flat_map(|(_, folder)| rust_files(&folder)).map(|path| read(&path)).collect();
+    let mut findings = Vec::new();
+    for name in ["docs/field-failures.md", "docs/proof.md"] {
+        let named = tests_named_in(&read(&root().join(name)));
+        assert!(named.len() >= 20, "{name} names {} tests", named.len());
+        let missing = named.into_iter().filter(|test| !code.contains(&format!("fn {test}(")));
+        findings.extend(missing.map(|test| format!("{name} names {test}, and there is no such test")));
+    }
+    none(findings);
+}
+
 #[test]
 fn every_promise_of_the_architecture_names_its_files() {
     let page = read(&root().join("ARCHITECTURE.md"));
