@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use outlast::{
-    Ask, BoxFuture, Clock, Code, GrantHandle, GrantId, GrantSettings, LoggedIn, LoginError, LoginOptions, LoginPrompt,
-    LoginSettings, LoginStep, LoginWay, Provider, Server, Settings, TokenResponse, TokenSet,
+    Ask, BoxFuture, Clock, Code, Generation, Grant, GrantHandle, GrantId, GrantSettings, LoggedIn, LoginError,
+    LoginOptions, LoginPrompt, LoginSettings, LoginStep, LoginWay, Provider, Server, Settings, StoreError,
+    TokenResponse, TokenSet,
 };
 use outlast_core::wire::{Answer, Content, Reply, TokenEndpoint, TokenRequest};
 use outlast_core::{Lease, TokenStore};
@@ -504,6 +505,45 @@ async fn r18_a_configured_address_tells_whose_token_it_is() {
     let brought = going.ended().await.unwrap();
     assert_eq!((brought.subject.as_deref(), brought.subject_name.as_deref()), (Some("17"), Some("octocat")));
     assert!(matches!(world.script.sent()[1].content, Content::None));
+}
+
+/// A store on a disk that takes no more.
+struct FullDisk(MemoryStore);
+
+impl TokenStore for FullDisk {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<GrantId>, StoreError>> {
+        self.0.list()
+    }
+    fn load<'a>(&'a self, id: &'a GrantId) -> BoxFuture<'a, Result<Option<Grant>, StoreError>> {
+        self.0.load(id)
+    }
+    fn lease<'a>(&'a self, id: &'a GrantId, patience: Duration) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        self.0.lease(id, patience)
+    }
+    fn commit<'a>(
+        &'a self,
+        _lease: &'a Lease,
+        _expected: Generation,
+        _next: &'a Grant,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async { Err(StoreError::Unwritable { detail: "no space left on device".to_owned() }) })
+    }
+    fn forget<'a>(&'a self, lease: &'a Lease, expected: Generation) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.0.forget(lease, expected)
+    }
+}
+
+#[tokio::test]
+async fn r4_with_a_full_disk_no_code_is_spent() {
+    let mut world = World::new();
+    world.store = Arc::new(FullDisk(MemoryStore::new()));
+    world.script.answers(200, &tokens("lost"));
+    let mut going = begin(&world.handle(), LoginOptions::default());
+    let (address, ..) = going.visit().await;
+    get(&callback(&address, GOOD)).await;
+    let error = going.ended().await.unwrap_err();
+    assert_eq!(error.code(), Code::StoreUnwritable, "{error}");
+    assert!(world.script.sent().is_empty(), "the code is good for another try");
 }
 
 #[tokio::test]
