@@ -8,6 +8,7 @@ mod hostile;
 mod support;
 
 use hostile::Hostile;
+use outlast_testkit::canary::{Sink, Watch};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
@@ -17,9 +18,23 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command};
 use url::Url;
 
-/// A folder with a configuration of one grant at `server`.
+/// A folder with a configuration of one grant at `server`, under a watch for secrets.
 struct Victim {
     folder: tempfile::TempDir,
+    watch: Watch,
+    /// What the environment names as its proxy.
+    proxy: Sink,
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.watch.look_into(&self.path("state"), &|_| &[]);
+        assert!(!self.proxy.heard(), "something was sent through a proxy that only the environment names");
+        self.watch.assert_clean();
+    }
 }
 
 /// A login that goes on.
@@ -45,7 +60,7 @@ impl Victim {
         let config = folder.path().join("outlast.toml");
         fs::write(&config, format!("[grant.crm]\n{grant}")).unwrap();
         fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
-        Self { folder }
+        Self { folder, watch: Watch::new(), proxy: Sink::start() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -53,7 +68,9 @@ impl Victim {
     }
 
     fn outlast(&self, arguments: &[&str]) -> Command {
-        support::outlast(self.folder.path(), arguments)
+        let mut command = support::outlast(self.folder.path(), arguments);
+        command.env("OUTLAST_LOG", "trace").envs(self.proxy.as_proxy());
+        command
     }
 
     fn run(&self, arguments: &[&str]) -> Said {
@@ -89,6 +106,10 @@ impl Going {
 
 fn ended(child: Child) -> Said {
     let told = child.wait_with_output().unwrap();
+    let watch = Watch::new();
+    watch.look("stdout", &told.stdout, &[]);
+    watch.look("stderr", &told.stderr, &[]);
+    watch.assert_clean();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Said { code: told.status.code().unwrap_or(-1), out: text(told.stdout), err: text(told.stderr) }
 }
@@ -129,9 +150,10 @@ fn status(answer: &str) -> &str {
 /// Tokens for whoever redeems a code.
 fn gives_tokens(path: &str, _issuer: &str) -> (u16, Value) {
     match path {
-        "/token" => {
-            (200, json!({"access_token": "given", "token_type": "Bearer", "expires_in": 600, "refresh_token": "r"}))
-        }
+        "/token" => (
+            200,
+            json!({"access_token": "CANARY-access", "token_type": "Bearer", "expires_in": 600, "refresh_token": "CANARY-refresh"}),
+        ),
         _ => (404, json!({"error": "not_found"})),
     }
 }

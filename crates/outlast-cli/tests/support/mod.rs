@@ -5,9 +5,10 @@ pub mod home;
 pub mod judged;
 
 use outlast_sandbox::{IssuedTokens, Sandbox, Settings};
+use outlast_testkit::canary::Kind;
 use serde_json::Value;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub fn outlast(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 pub struct Bed {
-    pub folder: tempfile::TempDir,
+    pub home: home::Home,
     pub sandbox: Sandbox,
     runtime: tokio::runtime::Runtime,
 }
@@ -46,9 +47,7 @@ impl Bed {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let settings = Settings { access_ttl, client_secret: Some(SECRET.to_owned()), ..Settings::default() };
         let sandbox = runtime.block_on(Sandbox::start(settings)).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::DirBuilder::new().mode(0o700).create(folder.path().join("tmp")).unwrap();
-        let bed = Self { folder, sandbox, runtime };
+        let bed = Self { home: home::Home::for_any_test(), sandbox, runtime };
         bed.configure(&bed.grant("crm"));
         bed
     }
@@ -64,7 +63,7 @@ impl Bed {
     }
 
     pub fn home(&self) -> &Path {
-        self.folder.path()
+        self.home.path()
     }
 
     pub fn state(&self) -> PathBuf {
@@ -93,11 +92,12 @@ impl Bed {
             .env("PATH", "/usr/bin:/bin")
             .env("CRM_SECRET", SECRET)
             .stdin(Stdio::null());
+        self.home.tell_of_a_proxy(&mut command);
         command
     }
 
     pub fn run(&self, arguments: &[&str]) -> Told {
-        Told::of(self.command(arguments).output().unwrap())
+        self.told(self.command(arguments).output().unwrap())
     }
 
     pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Told {
@@ -110,7 +110,13 @@ impl Bed {
             .unwrap();
         // The child may have read enough and gone.
         let _ = child.stdin.take().unwrap().write_all(input);
-        Told::of(child.wait_with_output().unwrap())
+        self.told(child.wait_with_output().unwrap())
+    }
+
+    fn told(&self, output: Output) -> Told {
+        self.home.watch.look("stdout of a command", &output.stdout, &[Kind::Access]);
+        self.home.watch.look("stderr of a command", &output.stderr, &[]);
+        Told::of(output)
     }
 
     /// Issues a token set and hands it in.
