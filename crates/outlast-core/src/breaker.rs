@@ -37,13 +37,22 @@ impl Breaker {
             Some(at) if self.born_forced && !accepted => Some(at.plus(open_for(self.streak))),
             _ => None,
         };
-        let recent = self.forced.iter().filter(|at| now.since(**at) < WINDOW).count();
-        let window_ends = (recent >= FORCED_PER_WINDOW_MAX)
-            .then(|| self.forced[self.forced.len() - FORCED_PER_WINDOW_MAX].plus(WINDOW));
-        match [gap_ends, open_ends, window_ends].into_iter().flatten().max() {
+        match [gap_ends, open_ends, self.window_ends(now)].into_iter().flatten().max() {
             Some(until) if until > now => Err(until),
             _ => Ok(()),
         }
+    }
+
+    /// Until when refusals force no renewal, where that is known to be of no use: a token born of a
+    /// forced renewal was refused as well, or there were too many in an hour.
+    pub fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.streak > 0 { self.permits(false, now).err() } else { self.window_ends(now) }
+    }
+
+    /// When the next forced renewal may be begun, if there were as many within the window as may be.
+    fn window_ends(&self, now: Timestamp) -> Option<Timestamp> {
+        let recent = self.forced.iter().filter(|at| now.since(**at) < WINDOW).count();
+        (recent >= FORCED_PER_WINDOW_MAX).then(|| self.forced[self.forced.len() - FORCED_PER_WINDOW_MAX].plus(WINDOW))
     }
 
     /// The breaker after a forced renewal is begun. A token that stood for twice as long as renewals
@@ -120,6 +129,17 @@ mod tests {
             assert_eq!(breaker.permits(false, at(life * 1200)), Ok(()), "life {life}");
             breaker = breaker.forced_at(false, at(life * 1200));
         }
+    }
+
+    #[test]
+    fn one_forced_renewal_is_no_open_breaker_and_a_second_token_refused_is() {
+        let once = Breaker::default().forced_at(false, at(0));
+        assert_eq!(once.open_until(at(1)), None, "nobody knows yet what the resource thinks of it");
+        let twice = once.forced_at(false, at(300));
+        assert_eq!(twice.open_until(at(301)), Some(at(900)));
+        assert_eq!(twice.open_until(at(900)), None);
+        let often = (0..6).fold(Breaker::default(), |breaker, turn| breaker.forced_at(true, at(turn * 60)));
+        assert_eq!(often.open_until(at(400)), Some(at(3600)));
     }
 
     #[test]

@@ -2,6 +2,10 @@
 
 use outlast::{Cause, Code, Grant, GrantHandle, GrantSettings, Recovery, Renewal, Standing, Timestamp, grant_type};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A renewal takes less than this, unless its process died or was stopped.
+const RENEWAL_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// How one grant stands. Moments are whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +18,9 @@ pub struct GrantStatus {
     pub code: Option<String>,
     /// The same in words.
     pub detail: Option<String>,
+    /// Since when it stands so, where the record tells.
+    #[serde(default)]
+    pub since: Option<u64>,
     /// Names the token set; rises with every renewal.
     pub generation: u64,
     /// When the access token ends, where the server said so.
@@ -114,6 +121,7 @@ impl GrantStatus {
             standing: seen.standing.to_owned(),
             code: seen.code.map(|code| code.as_str().to_owned()),
             detail: seen.detail,
+            since: since(grant).map(Timestamp::as_secs),
             generation: grant.generation.0,
             access_token_expires_at: expires_at.map(Timestamp::as_secs),
             seconds_left: expires_at.map(|end| now.until(end).as_secs()),
@@ -147,12 +155,7 @@ fn see(settings: &GrantSettings, grant: &Grant, now: Timestamp) -> Seen {
     match grant.standing {
         Standing::CoolingDown { until } => cooling_down(grant, until, now),
         Standing::Parked { cause, .. } => parked(settings, grant, cause),
-        Standing::Renewing { .. } => Seen {
-            standing: "renewing",
-            code: grant.in_doubt.then_some(Code::InDoubt),
-            detail: grant.in_doubt.then(|| "a renewal was sent and its answer has not arrived".to_owned()),
-            what_to_do: "wait".to_owned(),
-        },
+        Standing::Renewing { since, .. } => renewing(grant, now.since(since) > RENEWAL_TIME_MAX),
         Standing::Revoking { .. } => Seen {
             standing: "revoking",
             code: Some(Code::RevocationPending),
@@ -164,10 +167,47 @@ fn see(settings: &GrantSettings, grant: &Grant, now: Timestamp) -> Seen {
     }
 }
 
+fn since(grant: &Grant) -> Option<Timestamp> {
+    match grant.standing {
+        Standing::CoolingDown { .. } => grant.trouble.as_ref().map(|trouble| trouble.at),
+        Standing::Live => None,
+        Standing::Parked { since, .. } | Standing::Renewing { since, .. } | Standing::Revoking { since, .. } => {
+            Some(since)
+        }
+    }
+}
+
+fn renewing(grant: &Grant, overdue: bool) -> Seen {
+    let detail = if grant.in_doubt {
+        Some("a renewal was sent and its answer was lost; Outlast finds out by itself whether it went through")
+    } else if overdue {
+        Some("a renewal was begun and never ended: its process died or was stopped; whoever asks next finds out")
+    } else {
+        None
+    };
+    Seen {
+        standing: "renewing",
+        code: detail.map(|_| Code::InDoubt),
+        detail: detail.map(str::to_owned),
+        what_to_do: "wait".to_owned(),
+    }
+}
+
 fn live(settings: &GrantSettings, grant: &Grant, now: Timestamp) -> Seen {
     let ended = grant.tokens.as_ref().and_then(|tokens| tokens.expires_at).is_some_and(|end| end <= now);
     if ended && !renewable(settings, grant) {
         return parked(settings, grant, Cause::NotRenewable);
+    }
+    if let Some(until) = grant.breaker.open_until(now) {
+        return Seen {
+            standing: "live",
+            code: Some(Code::RejectedAfterRenewal),
+            detail: Some("a resource goes on refusing tokens that were just renewed for it".to_owned()),
+            what_to_do: format!(
+                "find out why the resource refuses them; the next refusal that renews may come in {} s",
+                now.until(until).as_secs()
+            ),
+        };
     }
     Seen { standing: "live", code: None, detail: None, what_to_do: wanted(settings, grant) }
 }
@@ -259,7 +299,6 @@ fn renewable(settings: &GrantSettings, grant: &Grant) -> bool {
 mod tests {
     use super::*;
     use outlast::{GrantId, Provider, Secret, Server, Terms, TokenResponse, TokenSet, Trouble};
-    use std::time::Duration;
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 

@@ -1,15 +1,18 @@
 //! `outlast doctor`: names each fault and its mend.
 
-use super::Done;
+mod standing;
+
+use super::{Done, status};
 use crate::ask::{clock, now};
 use crate::context::Context;
 use crate::env::{self, Places};
 use crate::exit::{Fault, exit_code};
 use crate::{output, process, words};
-use outlast::{Code, GrantSettings, Keeper, Reach, Server, Timestamp, metadata};
+use outlast::{Code, Keeper, Reach, Server, Timestamp, metadata};
 use outlast_daemon::client::ControlClient;
 use outlast_daemon::config::Config;
 use serde_json::{Value, json};
+use standing::standing;
 use std::path::Path;
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
@@ -20,6 +23,10 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 const CLOCK_AT_LEAST: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// How far a token may have been issued in the future before the clock is to blame.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
+/// Room below which a disk counts as full: a renewal writes a few pages, and SQLite its log beside them.
+const ROOM_MIN: u64 = 1024 * 1024;
+/// Where systemd tells that its time service is at work.
+const TIME_SERVICE: &str = "/run/systemd/timesync";
 /// Exit codes, worst first.
 const WORST_FIRST: [u8; 6] = [70, 78, 65, 77, 75, 69];
 
@@ -83,8 +90,7 @@ fn examine(offline: bool) -> Result<Vec<Finding>, Fault> {
         findings.push(Finding { what: format!("grant {} client", entry.id), outcome });
     }
     findings.push(Finding { what: "key".to_owned(), outcome: key(&context) });
-    findings.push(Finding { what: "store".to_owned(), outcome: store(&context, &grants) });
-    findings.extend(copies(&context, &grants));
+    findings.extend(store(&context)?);
     process::block_on(async {
         if !offline {
             for grant in &grants {
@@ -106,64 +112,83 @@ fn clock_works() -> Result<String, Fault> {
             .mend("set the clock, for example with: timedatectl set-ntp true"));
     }
     let (off, ahead) = clock().wall_is_off_by();
-    if off <= CLOCK_SLACK {
-        return Ok(words::rfc3339(now));
+    let mut told = words::rfc3339(now);
+    if off > CLOCK_SLACK {
+        let (by, way) = (words::duration(off), if ahead { "forward" } else { "back" });
+        told += &format!("; the wall clock was set {way} by {by} since this boot's first use, and moves no deadline");
     }
-    let (by, way) = (words::duration(off), if ahead { "forward" } else { "back" });
-    Ok(format!(
-        "{}; the wall clock was set {way} by {by} since this boot's first use, and moves no deadline",
-        words::rfc3339(now)
-    ))
+    if never_set(Path::new(TIME_SERVICE)) {
+        told += "; the time service has not set it since the machine was started: it may be wrong until then";
+    }
+    Ok(told)
+}
+
+/// Whether the time service runs and has not yet had an answer.
+fn never_set(service: &Path) -> bool {
+    service.exists() && !service.join("synchronized").exists()
 }
 
 fn key(context: &Context) -> Result<String, Fault> {
-    Ok(context.config.key_source(&env::text)?.describe().to_owned())
+    let source = context.config.key_source(&env::text)?;
+    Ok(format!(
+        "{}; the isolation is that of the user: what this command can read, every program of the same user can, unless \
+         it runs in a container of its own",
+        source.describe()
+    ))
 }
 
 /// Looks without making anything, so that a question does not leave a store behind.
-fn store(context: &Context, grants: &[GrantSettings]) -> Result<String, Fault> {
+fn store(context: &Context) -> Result<Vec<Finding>, Fault> {
+    let finding = |outcome| Finding { what: "store".to_owned(), outcome };
     let home = &context.places.home;
     let shown = home.display();
     if !home.exists() {
         let parent = home.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("/"));
-        writable(parent)?;
-        return Ok(format!("{shown} is not there yet and will be made at the first import"));
+        let made = writable(parent).map(|()| format!("{shown} is not there yet and will be made at the first import"));
+        return Ok(vec![finding(made)]);
     }
-    writable(home)?;
-    let keeper = context.keeper(grants.to_vec())?;
-    process::block_on(records(&keeper))?;
-    Ok(format!("{shown} is writable, and its records can be read"))
-}
-
-/// The grants that may be kept at another place as well. What cannot be opened is told by [`store`].
-fn copies(context: &Context, grants: &[GrantSettings]) -> Vec<Finding> {
-    let looked = || -> Result<Vec<Finding>, Fault> {
-        let keeper = context.keeper(grants.to_vec())?;
-        process::block_on(async {
-            let mut found = Vec::new();
-            for id in keeper.grants() {
-                let handle = keeper.grant(id)?;
-                let Ok(_record) = handle.record().await else { continue };
-                if let Some(error) = handle.adopt_needed() {
-                    found.push(Finding { what: format!("grant {id} place"), outcome: Err(error.into()) });
-                }
-            }
-            Ok(found)
-        })
+    let written = writable(home).map(|()| format!("{shown} is writable, and not full"));
+    // A disk that takes no more can be read; a secret that cannot be had hides no standing.
+    let opened = context.keeper(status::settings(context, None)?);
+    let (keeper, outcome) = match (opened, written) {
+        (Err(_), Err(fault)) | (Err(fault), Ok(_)) => return Ok(vec![finding(Err(fault))]),
+        (Ok(keeper), outcome) => (keeper, outcome),
     };
-    if context.places.home.exists() { looked().unwrap_or_default() } else { Vec::new() }
+    let mut findings = vec![finding(outcome)];
+    process::block_on(async {
+        for (id, found) in keeper.grants().zip(status::look(&keeper).await?) {
+            let outcome = match found {
+                Ok(status) => standing(&status, now()),
+                Err(fault) => Err(fault),
+            };
+            findings.push(Finding { what: format!("grant {id}"), outcome });
+        }
+        findings.push(Finding { what: "time of the tokens".to_owned(), outcome: times(&keeper).await });
+        Ok(())
+    })?;
+    Ok(findings)
 }
 
 fn writable(folder: &Path) -> Result<(), Fault> {
     rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).map_err(|cause| {
         Fault::new(Code::StoreUnwritable, format!("{} cannot be written to: {cause}", folder.display()))
             .mend("make it writable, or set OUTLAST_HOME to a folder that is")
-    })
+    })?;
+    // A disk that does not tell is found out by the first write, before anything is spent.
+    let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(()) };
+    if disk.f_bavail.saturating_mul(disk.f_frsize) >= ROOM_MIN {
+        return Ok(());
+    }
+    let text =
+        format!("the disk of {} is full or nearly so: less than {} KiB are left", folder.display(), ROOM_MIN / 1024);
+    Err(Fault::new(Code::StoreUnwritable, text)
+        .mend("make room on it; nothing is renewed while no record can be written"))
 }
 
-async fn records(keeper: &Keeper) -> Result<(), Fault> {
+async fn times(keeper: &Keeper) -> Result<String, Fault> {
     for id in keeper.grants() {
-        let record = keeper.grant(id)?.record().await?;
+        // One that cannot be read was told of.
+        let Ok(record) = keeper.grant(id)?.record().await else { continue };
         let issued = record.tokens.map(|tokens| tokens.issued_at);
         if issued.is_some_and(|issued| issued > now().plus(CLOCK_SLACK)) {
             let text = format!("the token of grant {id} was issued in the future: the clock has gone back");
@@ -171,7 +196,7 @@ async fn records(keeper: &Keeper) -> Result<(), Fault> {
                 .mend("set the clock, for example with: timedatectl set-ntp true"));
         }
     }
-    Ok(())
+    Ok("none was issued in the future".to_owned())
 }
 
 async fn server(server: &Server) -> Result<String, Fault> {
@@ -263,5 +288,21 @@ fn as_json(finding: &Finding) -> Value {
             "what_to_do": fault.what_to_do(),
             "see": output::page(fault.code),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f19_a_time_service_without_an_answer_yet_is_told_apart_from_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = folder.path().join("timesync");
+        assert!(!never_set(&service), "there is none");
+        std::fs::create_dir(&service).unwrap();
+        assert!(never_set(&service));
+        std::fs::File::create(service.join("synchronized")).unwrap();
+        assert!(!never_set(&service));
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn settings(context: &Context, name: Option<&str>) -> Result<Vec<Gran
 }
 
 /// Each grant in order, or why its record cannot be had.
-async fn look(keeper: &Keeper) -> Result<Vec<Result<GrantStatus, Fault>>, Fault> {
+pub(super) async fn look(keeper: &Keeper) -> Result<Vec<Result<GrantStatus, Fault>>, Fault> {
     let mut found = Vec::new();
     for id in keeper.grants() {
         let handle = keeper.grant(id)?;
@@ -156,7 +156,7 @@ fn with_introspection(mut statuses: Value, told: Option<&Map<String, Value>>) ->
     statuses
 }
 
-fn as_text(statuses: &[GrantStatus], now: Timestamp) -> String {
+pub(super) fn as_text(statuses: &[GrantStatus], now: Timestamp) -> String {
     if statuses.is_empty() {
         return "no grant is configured; add one with: outlast add NAME".to_owned();
     }
@@ -180,9 +180,10 @@ fn row(status: &GrantStatus, now: Timestamp) -> Vec<String> {
     );
     // Said once: what the last trouble tells in full is not told by the standing as well.
     let told = status.last_trouble.as_ref().map(|trouble| trouble.detail.as_str());
+    let code = status.code.as_ref().map_or_else(String::new, |code| format!("[{code}]"));
     let standing = match &status.detail {
-        Some(detail) if told != Some(detail) => format!("{}: {detail}", status.standing),
-        Some(_) | None => status.standing.clone(),
+        Some(detail) if told != Some(detail) => format!("{}{code}: {detail}", status.standing),
+        Some(_) | None => format!("{}{code}", status.standing),
     };
     vec![
         status.name.clone(),
