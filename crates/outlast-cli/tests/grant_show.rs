@@ -49,3 +49,20 @@ fn what_is_shown_without_a_history_is_the_grant_as_it_stands() {
     assert!(told.get("history").is_none());
     bed.run(&["grant", "show", "nobody"]).assert_failed(78, "grant-unknown");
 }
+
+#[test]
+fn f41_whoever_else_used_the_refresh_token_is_told_apart_from_a_grant_that_ended() {
+    let bed = Bed::new();
+    let other = bed.grant("other");
+    bed.configure(&format!("{}{}", other.split_once("[proxy]").unwrap().0, bed.grant("crm")));
+    // Two programs hold one grant: what `other` does is not known to `crm`.
+    let issued = bed.import("crm").token_response().to_string();
+    assert_eq!(bed.run_with_input(&["import", "other"], issued.as_bytes()).code, 0);
+    assert_eq!(bed.run(&["token", "other", "--renew"]).code, 0);
+    bed.run(&["token", "crm", "--renew"]);
+    let told = bed.run(&["grant", "show", "crm", "--json"]).json();
+    assert_eq!((&told["standing"], &told["code"]), (&"parked".into(), &"theft-suspected".into()), "{told}");
+    assert_eq!(events(&bed).last().unwrap()["code"], "theft-suspected");
+    let doctor = bed.run(&["doctor", "--offline"]);
+    assert!(doctor.code == 77 && doctor.stdout.contains("docs/errors/theft-suspected.md"), "{doctor:?}");
+}

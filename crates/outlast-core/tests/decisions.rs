@@ -15,8 +15,8 @@ use outlast_core::token::TokenType;
 use outlast_core::token_response::read_token_response;
 use outlast_core::wire::Fault;
 use outlast_core::{
-    Advice, Answer, Ask, Cause, Code, Generation, Grant, GrantId, Outcome, Plan, Quirks, Reply, Secret, Standing,
-    Strategy, Terms, Timestamp, TokenResponse, TokenSet, plan, settle,
+    Advice, Answer, Ask, Cause, Code, Generation, Grant, GrantId, Happening, Outcome, Plan, Quirks, Reply, Secret,
+    Standing, Strategy, Terms, Timestamp, TokenResponse, TokenSet, plan, settle,
 };
 use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy as Generate;
@@ -616,6 +616,24 @@ fn dead_after_a_crash_is_a_lost_rotation() {
     let corpse = begin(&live(), &terms(), Ask::default(), at(80_000));
     let next = attempt(&corpse, &ROTATING, refused(Verdict::GrantDead), 81_000);
     assert_eq!(next.standing, Standing::Parked { cause: Cause::LostRotation, since: at(81_100) });
+}
+
+#[test]
+fn f41_a_reuse_that_was_not_ours_is_suspected_theft_and_keeps_what_is_held() {
+    let reused = || Outcome::Reused(Evidence { place: "body error", found: "as told".to_owned() });
+    let next = attempt(&live(), &ROTATING, reused(), 80_000);
+    assert_eq!(next.standing, Standing::Parked { cause: Cause::TheftSuspected, since: at(80_100) });
+    assert_eq!((next.trouble.as_ref().unwrap().code, &next.tokens), (Code::TheftSuspected, &live().tokens));
+    assert_eq!(next.history.events().last().unwrap().happening, Happening::Parked(Cause::TheftSuspected));
+    // Where an answer of ours was lost, it was we who used it.
+    let doubtful = attempt(&attempt(&live(), &ROTATING, lost(), 80_000), &ROTATING, reused(), 81_000);
+    assert_eq!(doubtful.standing, Standing::Parked { cause: Cause::LostRotation, since: at(81_100) });
+    let corpse = begin(&live(), &terms(), Ask::default(), at(80_000));
+    let crashed = attempt(&corpse, &ROTATING, reused(), 81_000);
+    assert_eq!(crashed.standing, Standing::Parked { cause: Cause::LostRotation, since: at(81_100) });
+    // What is minted anew spends nothing that anybody could have used.
+    let minted = attempt(&live(), &MINTED, reused(), 80_000);
+    assert!(!matches!(minted.standing, Standing::Parked { .. }), "{minted:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::body::{self, Answer};
 use crate::fault::{Fault, Moment};
 use crate::server::{Cut, Shared, fresh_tokens};
 use crate::settings::{IssuedTokens, SCOPES, Settings};
-use crate::state::FlightOf;
+use crate::state::{FlightOf, Refusal};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::body::Incoming;
@@ -98,8 +98,14 @@ fn redeem(shared: &Shared, form: &Form) -> Result<IssuedTokens, TokenError> {
     match form.required("grant_type")? {
         "refresh_token" => {
             let presented = form.required("refresh_token")?;
-            let refusal = TokenError::new("invalid_grant", "the refresh token is expired, revoked or unknown");
-            shared.with(|world, now| world.server.refresh(presented, fresh, now)).map_err(|_| refusal)
+            let refused = |why| match why {
+                Refusal::Reused => "the refresh token was already used, and the family is revoked",
+                Refusal::Expired | Refusal::FamilyRevoked | Refusal::Unknown => {
+                    "the refresh token is expired, revoked or unknown"
+                }
+            };
+            let answer = shared.with(|world, now| world.server.refresh(presented, fresh, now));
+            answer.map_err(|why| TokenError::new("invalid_grant", refused(why)))
         }
         "client_credentials" if shared.settings.client_secret.is_none() => {
             Err(TokenError::new("unauthorized_client", "a public client cannot use client_credentials"))

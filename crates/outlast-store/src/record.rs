@@ -451,7 +451,9 @@ impl From<StoredCause> for Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use outlast_core::{Happening, History, Process};
     use outlast_testkit::contract::token_store::{all_kinds, grant, id};
+    use std::time::Duration;
 
     fn there_and_back(held: &Grant) -> Grant {
         let bytes = encode(held, &Unknown::new()).unwrap();
@@ -497,6 +499,46 @@ mod tests {
             assert!(matches!(refused, StoreError::Corrupt { .. }));
             assert!(!format!("{refused} {refused:?}").contains("CANARY"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_record_stays_small_however_long_its_history_is() {
+        let length = |history: History| {
+            let held = Grant { history, ..grant("crm", 1) };
+            encode(&held, &Unknown::new()).unwrap().len()
+        };
+        let at = |secs| Timestamp::from_millis(1_800_000_000_123 + secs * 1000);
+        let took = Some(Duration::from_millis(1234));
+        let note = |history: History, happening, turn| history.with(happening, Generation(turn), took, at(turn));
+        // Each the longest to write of its kind, and none like the one before it.
+        let worst = (1..10_000).fold(History::default(), |history, turn| {
+            let once = note(history, Happening::Failed(Code::AuthorizationServerChanged), turn);
+            note(once, Happening::Failed(Code::AuthorizationServerChanged), turn).by(Process::Command)
+        });
+        let renewals = (1..10_000).fold(History::default(), |history, turn| note(history, Happening::Renewed, turn));
+        let (none, usual, worst) = (length(History::default()), length(renewals.by(Process::Sidecar)), length(worst));
+        assert!(usual - none <= 5 * 1024, "{usual} - {none}");
+        assert!(worst - none <= 7 * 1024, "{worst} - {none}");
+    }
+
+    #[test]
+    fn a_record_from_before_there_was_a_history_is_read() {
+        let mut older: Unknown = serde_json::from_slice(&encode(&grant("crm", 1), &Unknown::new()).unwrap()).unwrap();
+        older.remove("history").unwrap();
+        let (held, _) = decode(&id("crm"), Generation(1), &serde_json::to_vec(&older).unwrap()).unwrap();
+        assert_eq!(held, grant("crm", 1));
+    }
+
+    #[test]
+    fn what_a_newer_version_notes_in_a_history_hides_neither_the_tokens_nor_the_rest() {
+        let history = History::default().with(Happening::Imported, Generation(1), None, Timestamp::from_secs(1));
+        let history = history.with(Happening::Renewed, Generation(2), None, Timestamp::from_secs(2));
+        let held = Grant { history, ..grant("crm", 1) };
+        let text = String::from_utf8(encode(&held, &Unknown::new()).unwrap().to_vec()).unwrap();
+        let newer = text.replace("\"imported\"", "\"not_invented_yet\"");
+        let (read, _) = decode(&id("crm"), Generation(1), newer.as_bytes()).unwrap();
+        assert_eq!(read.tokens, held.tokens);
+        assert_eq!(read.history.events(), &held.history.events()[1..]);
     }
 
     #[test]

@@ -88,7 +88,7 @@ mod tests {
         let dated = status.since.is_none() || fault.text.contains(&words::rfc3339(SINCE));
         assert!(dated && fault.text.contains(words), "{fault:?}");
         assert!(!fault.what_to_do().is_empty());
-        let told = as_text(&[status.clone()], NOW);
+        let told = as_text(std::slice::from_ref(&status), NOW);
         assert!(told.contains(code.as_str()) && told.contains(&status.standing), "{told}");
         assert!(told.contains(&status.what_to_do), "{told}");
         assert!(page(code).starts_with(&format!("# {code}\n")));
