@@ -111,6 +111,34 @@ fn each_client_signs_in_by_loopback_at_a_server_nobody_here_wrote() {
 }
 
 #[test]
+fn a_preset_of_ones_own_is_added_signed_in_to_and_renewed_at_a_server_nobody_here_wrote() {
+    let Some(world) = World::start(&[("AUTO_LOGIN", "1")], PUBLIC) else { return };
+    let (issuer, api) = (world.server.issuer(), world.server.api());
+    fs::create_dir(world.path("providers")).unwrap();
+    let preset = format!(
+        "issuer = \"{issuer}\"\nauthorization_endpoint = \"{issuer}/authorize\"\n\
+         token_endpoint = \"{issuer}/oauth/{{last}}\"\nrevocation_endpoint = \"{issuer}/oauth/revoke\"\n\
+         pkce = \"required\"\nrotates = \"yes\"\nupstreams = [\"{api}\"]\n\
+         [parameters.last]\nmeaning = \"the last part of the address\"\n"
+    );
+    fs::write(world.path("providers/bench.toml"), preset).unwrap();
+    fs::write(world.path("outlast.toml"), "").unwrap();
+    let (resource, browser) = (format!("{api}/api"), format!("python3 {}", script("browser.py")));
+    let mut add = vec!["add", "crm", "--provider", "bench", "--parameter", "last=token", "--client-id", "public"];
+    add.extend(["--scope", "openid", "--scope", "api:read", "--resource", &resource]);
+    let added = world.outlast(&add).output().unwrap();
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    let mut login = world.outlast(&["login", "crm", "--timeout", "1m"]);
+    world.assert_signed_in(&login.env("BROWSER", browser).output().unwrap());
+    assert_eq!(world.server.counters()["reuse_detections"], 0);
+    let out = world.outlast(&["logout", "crm"]).output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let families = world.server.families();
+    let alive = families.as_object().unwrap().values().any(|family| family["alive"] == true);
+    assert!(!alive, "revoked at the address that the file names: {families}");
+}
+
+#[test]
 fn r15_without_a_browser_the_address_it_ended_at_is_pasted() {
     let Some(world) = World::start(&[("AUTO_LOGIN", "1")], PUBLIC) else { return };
     let mut login = world.outlast(&["login", "crm", "--no-browser", "--json"]).stdin(Stdio::piped()).spawn().unwrap();

@@ -134,6 +134,38 @@ one_of = ["token", "tokens"]
 }
 
 #[test]
+fn parameters_are_written_by_add_and_the_provider_says_which_there_are() {
+    let bed = Bed::new();
+    bed.configure("");
+    let add = |more: &[&str]| bed.run(&[&["add", "crm", "--client-id", "agent"], more].concat());
+    let told = add(&["--provider", "okta"]);
+    told.assert_failed(78, "configuration-invalid");
+    assert!(told.stderr.contains("--parameter KEY=VALUE"), "{told:?}");
+    for (parameter, why) in [("domian=x.okta.com", "did you mean `domain`?"), ("domain=x y", "host name")] {
+        let told = add(&["--provider", "okta", "--parameter", parameter]);
+        told.assert_failed(78, "configuration-invalid");
+        assert!(told.stderr.contains(why), "{told:?}");
+    }
+    let twice = add(&["--provider", "okta", "--parameter", "domain=a.okta.com", "--parameter", "domain=b.okta.com"]);
+    twice.assert_failed(78, "configuration-invalid");
+    for useless in [["--parameter", "domain"].as_slice(), &["--parameter", "=x"], &["--parameter", "domain=x.okta.com"]]
+    {
+        assert_eq!(add(useless).code, 2, "{useless:?}");
+    }
+    assert_eq!(std::fs::read_to_string(bed.config_path()).unwrap(), "", "nothing was written so far");
+    let told = add(&["--provider", "okta-server", "--parameter", "domain=x.okta.com", "--parameter", "server=default"]);
+    assert_eq!(told.code, 0, "{told:?}");
+    let written = std::fs::read_to_string(bed.config_path()).unwrap();
+    assert!(written.contains("parameters = { domain = \"x.okta.com\", server = \"default\" }\n"), "{written}");
+    assert_eq!(bed.run(&["status", "crm"]).code, 0);
+
+    own(&bed, "mine", &whole(&bed));
+    let told = bed.run(&["add", "own", "--provider", "mine", "--parameter", "place=token", "--client-id", "agent"]);
+    assert_eq!(told.code, 0, "{told:?}");
+    assert_eq!(bed.run(&["status", "own"]).code, 0);
+}
+
+#[test]
 fn a_preset_of_ones_own_serves_from_the_configuration_to_a_renewed_token() {
     let bed = Bed::with_life(std::time::Duration::from_secs(1));
     own(&bed, "mine", &whole(&bed));

@@ -382,7 +382,8 @@ fn parameters_fill_in_the_addresses_of_a_provider() {
 #[test]
 fn what_is_wrong_with_parameters_is_told_with_its_place_and_what_is_needed() {
     let okta = |line: &str| format!("[grant.x]\nprovider = \"okta\"\n{line}\n");
-    let needs = "provider `okta` needs the parameter `domain`; set parameters = { domain = \"…\" }, where it is the \
+    let needs = "provider `okta` needs the parameter `domain`; set parameters = { domain = \"…\" } \
+                 (outlast add: --parameter KEY=VALUE), where it is the \
                  org's domain, such as example.okta.com";
     let table = [
         (okta(""), format!("outlast.toml:2:12: {needs}")),
@@ -393,7 +394,8 @@ fn what_is_wrong_with_parameters_is_told_with_its_place_and_what_is_needed() {
         ),
         (
             okta("parameters = { domain = \"a.example\", colour = \"x\" }"),
-            "outlast.toml:3:38: provider `okta` has no parameter `colour`; set parameters = { domain = \"…\" }".to_owned(),
+            "outlast.toml:3:38: provider `okta` has no parameter `colour`; set parameters = { domain = \"…\" } \
+             (outlast add: --parameter KEY=VALUE)".to_owned(),
         ),
         (
             okta("parameters = { domain = \"a.example/evil?\" }"),

@@ -26,6 +26,7 @@ const FILE_MODE: u32 = 0o600;
   outlast add ci --token-endpoint https://login.example.com/token --grant-type client_credentials \\
       --client-id ci --client-secret-file ci.secret --scope api
   outlast add notion --resource https://mcp.example.com/mcp    everything else is found
+  outlast add okta --provider okta --parameter domain=example.okta.com --client-id agent
   outlast add gcp --service-account robot.json --scope https://www.googleapis.com/auth/cloud-platform
 On a terminal, what is left out is asked for. A secret itself is never an argument.")]
 pub(crate) struct Arguments {
@@ -34,6 +35,9 @@ pub(crate) struct Arguments {
     /// A provider whose addresses are known, such as github or google
     #[arg(long, conflicts_with_all = ["issuer", "token_endpoint"])]
     provider: Option<String>,
+    /// What fills the provider's addresses in, such as domain=example.okta.com; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parameter, requires = "provider")]
+    parameter: Vec<(String, String)>,
     /// The authorization server's issuer; its endpoints are discovered
     #[arg(long, value_name = "URL", conflicts_with = "token_endpoint")]
     issuer: Option<String>,
@@ -124,7 +128,7 @@ pub(crate) fn run(arguments: Arguments) -> Done {
 
 /// Writes a grant that a person is about to sign in to, from at most three answers: the provider or
 /// issuer, the client's identifier, and its secret, which goes into a file of its own beside the
-/// configuration.
+/// configuration. A provider whose addresses differ by customer needs those parts besides.
 pub(crate) fn in_three_answers(name: &GrantId) -> Result<(), Fault> {
     let path = env::places()?.config;
     let existing = read_existing(&path)?;
@@ -134,6 +138,7 @@ pub(crate) fn in_three_answers(name: &GrantId) -> Result<(), Fault> {
     let server = ask("Name of a known provider, or issuer (https://…)");
     let is_address = server.as_ref().is_some_and(|server| server.contains("://"));
     *(if is_address { &mut grant.issuer } else { &mut grant.provider }) = server;
+    ask_for_parameters(&mut grant);
     grant.client_id = ask("Client id");
     let secret = output::ask_secret("Client secret (not shown; empty for a public client)");
     // What is wrong with the answers is told before a secret is written anywhere.
@@ -241,12 +246,31 @@ fn have_client(server: &metadata::Metadata, grant: &NewGrant) -> Result<(), Faul
     Ok(())
 }
 
+/// `KEY=VALUE`; the provider says which keys there are.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let split = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = split.ok_or("write it as KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Asks for the parts of a known provider's addresses that differ by customer and were not given.
+fn ask_for_parameters(grant: &mut NewGrant) {
+    let Some(preset) = grant.provider.as_deref().and_then(provider::find_template) else { return };
+    for parameter in preset.parameters {
+        let given = grant.parameters.iter().any(|(name, _)| name == parameter.name);
+        if !given && let Some(answer) = output::ask(parameter.meaning).filter(|answer| !answer.is_empty()) {
+            grant.parameters.push((parameter.name.to_owned(), answer));
+        }
+    }
+}
+
 fn described(arguments: Arguments) -> NewGrant {
     let file = |file: PathBuf| SecretSource::File(std::path::absolute(&file).unwrap_or(file));
     let client_secret =
         arguments.client_secret_env.map(SecretSource::Environment).or(arguments.client_secret_file.map(file));
     NewGrant {
         provider: arguments.provider,
+        parameters: arguments.parameter,
         issuer: arguments.issuer,
         token_endpoint: arguments.token_endpoint,
         grant_type: arguments.grant_type,
@@ -275,6 +299,7 @@ fn ask_for_the_rest(grant: &mut NewGrant) {
         let is_address = answer.as_ref().is_some_and(|answer| answer.contains("://"));
         *(if is_address { &mut grant.issuer } else { &mut grant.provider }) = answer;
     }
+    ask_for_parameters(grant);
     if !of_account && grant.client_id.is_none() && grant.client_document.is_none() {
         grant.client_id = ask("Client id");
     }

@@ -11,6 +11,8 @@ use std::path::Path;
 pub struct NewGrant {
     /// Name of a preset.
     pub provider: Option<String>,
+    /// What fills that preset's addresses in, by name.
+    pub parameters: Vec<(String, String)>,
     /// An issuer.
     pub issuer: Option<String>,
     /// A token endpoint.
@@ -76,9 +78,7 @@ impl Config {
 }
 
 fn table(name: &str, grant: &NewGrant) -> String {
-    let bare = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-    let name = if bare { name.to_owned() } else { quoted(name) };
-    let mut text = format!("[grant.{name}]\n");
+    let mut text = format!("[grant.{}]\n", key(name));
     let mut line = |key: &str, value: Option<String>| {
         if let Some(value) = value {
             // Writing to a string does not fail.
@@ -87,6 +87,7 @@ fn table(name: &str, grant: &NewGrant) -> String {
     };
     let plain = |value: &Option<String>| value.as_deref().map(quoted);
     line("provider", plain(&grant.provider));
+    line("parameters", (!grant.parameters.is_empty()).then(|| pairs(&grant.parameters)));
     line("issuer", plain(&grant.issuer));
     line("token_endpoint", plain(&grant.token_endpoint));
     line("grant_type", plain(&grant.grant_type));
@@ -120,6 +121,18 @@ fn source(source: &SecretSource) -> String {
 fn list(members: &[String]) -> String {
     let quoted: Vec<String> = members.iter().map(|member| quoted(member)).collect();
     format!("[{}]", quoted.join(", "))
+}
+
+fn pairs(members: &[(String, String)]) -> String {
+    let written: Vec<String> =
+        members.iter().map(|(name, value)| format!("{} = {}", key(name), quoted(value))).collect();
+    format!("{{ {} }}", written.join(", "))
+}
+
+/// A TOML key: bare where it can be.
+fn key(name: &str) -> String {
+    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if bare { name.to_owned() } else { quoted(name) }
 }
 
 /// A TOML basic string.

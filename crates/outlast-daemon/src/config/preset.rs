@@ -119,5 +119,5 @@ fn refused(
 /// What to write, with every parameter the preset has.
 fn wanted(preset: &Preset<'_>) -> String {
     let each: Vec<String> = preset.parameters.iter().map(|parameter| format!("{} = \"…\"", parameter.name)).collect();
-    format!("set parameters = {{ {} }}", each.join(", "))
+    format!("set parameters = {{ {} }} (outlast add: --parameter KEY=VALUE)", each.join(", "))
 }
