@@ -3,9 +3,14 @@
 use crate::env::{self, Places};
 use crate::exit::Fault;
 use outlast::{Code, GrantHandle, GrantId, GrantSettings, Keeper, Process, Settings};
+use outlast_daemon::client::ControlClient;
 use outlast_daemon::config::{Config, ConfigError, GrantEntry, SecretSource};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long a running sidecar may take to look at the records.
+const LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// The places and what is configured there; nothing is opened yet.
 #[derive(Debug)]
@@ -52,6 +57,13 @@ impl Context {
         let supporting = self.supporting(&grants)?;
         let settings = Settings::new(&self.places.home).key(key).process(process);
         Ok(settings.grants(grants).supporting(supporting).open()?)
+    }
+
+    /// Lets a running `outlast serve` look at the records, and serve from then on what they say. Where
+    /// none runs, nobody has to look.
+    pub(crate) async fn let_sidecar_look(&self) {
+        let look = async { ControlClient::connect(&self.places.socket).await?.get("/v1/grants").await };
+        let _ = tokio::time::timeout(LOOK_MAX, look).await;
     }
 
     /// The grants that `grants` are exchanged from and that are not among them.

@@ -13,6 +13,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 struct World {
     server: OidcProvider,
@@ -88,6 +90,11 @@ impl World {
         let mut browser = Command::new("python3");
         let ended = browser.arg(script).args(["--stop", address]).output().unwrap();
         String::from_utf8(ended.stdout).unwrap().trim().to_owned()
+    }
+
+    fn counter(&self, pointer: &str) -> u64 {
+        let counters = self.server.counters();
+        counters.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {pointer} in {counters}"))
     }
 
     fn sign_in_by_paste(&self, person: &str) -> (u16, Value) {
@@ -269,4 +276,53 @@ print(control.makefile().read())
     assert!(told.starts_with("HTTP/1.0 403") && told.contains("capability-refused"), "{told}");
     let counters = world.server.counters();
     assert_eq!(counters.pointer("/endpoints/device").and_then(Value::as_u64).unwrap_or_default(), 0, "{counters}");
+}
+
+/// Set when this ends, in whatever way.
+struct Finally<'f>(&'f AtomicBool);
+
+impl Drop for Finally<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn logins_of_another_process_beside_renewals_of_the_sidecar_lose_nothing_and_are_served_at_once() {
+    let Some(world) = World::start(&[("ACCESS_TTL", "2")]) else { return };
+    assert_eq!(world.sign_in_by_paste("alice").0, 200);
+    // A renewal is under way most of the time, and so a take-over meets one.
+    world.server.fault(&json!({ "kind": "latency", "on": "token", "ms": 400, "times": -1 }));
+    let over = AtomicBool::new(false);
+    let asked = std::thread::scope(|scope| {
+        let end = Finally(&over);
+        let agent = scope.spawn(|| {
+            let mut asked = 0;
+            while !over.load(Ordering::SeqCst) {
+                assert_eq!(world.held_request().join().unwrap().status, 200, "an agent sees nothing of a login");
+                asked += 1;
+            }
+            asked
+        });
+        for person in ["bob", "alice", "bob", "alice"] {
+            let renewed = world.counter("/refreshes");
+            while world.counter("/refreshes") < renewed + 2 {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            world.server.set_config(&json!({ "auto_login_as": person }));
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/browser.py");
+            let mut login = World::command(world.folder.path(), &["login", "crm", "--switch-account"]);
+            let told = login.env("BROWSER", format!("python3 {}", script.display())).output().unwrap();
+            assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+            let who: Value = serde_json::from_slice(&world.held_request().join().unwrap().body).unwrap();
+            assert_eq!(who["sub"], person, "the next request has the new account's token: {who}");
+        }
+        drop(end);
+        agent.join().unwrap()
+    });
+    assert!(asked > 20, "the agent was at work all the time: {asked}");
+    let strict = ["/reuse_detections", "/max_concurrent_refresh_per_grant"].map(|counter| world.counter(counter));
+    assert!(strict[0] == 0 && strict[1] <= 1, "{}", world.server.counters());
+    let (_, status) = world.ask("GET", GRANT, &Value::Null);
+    assert_eq!(status["standing"], "live", "{status}");
 }

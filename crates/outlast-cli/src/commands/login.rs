@@ -18,8 +18,8 @@ use std::time::Duration;
   outlast login crm --device            with a code on another device
   outlast login crm --no-browser        print the address, take the address the browser ended at
   outlast login crm --json              what a person has to do as JSON lines, for programs
-What is held stays in use until the new tokens are stored. On a terminal, a grant that is not
-configured yet is asked for first.")]
+What is held stays in use until the new tokens are stored; a running `outlast serve`
+serves those at once. On a terminal, a grant that is not configured yet is asked for first.")]
 pub(crate) struct Arguments {
     /// The grant
     name: String,
@@ -63,14 +63,17 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let brought = tokio::select! {
             brought = sign_in(&handle, &ways, arguments.switch_account, &screen) => brought,
             () = limit => {
                 let text = format!("nobody answered the login for grant {} in time; what was held is kept", arguments.name);
                 Err(Fault::new(Code::LoginExpired, text))
             }
             signal = stop.asked() => Err(Fault::interrupted(signal)),
-        }
+        }?;
+        // Its token of before may be another account's, or of a narrower scope.
+        context.let_sidecar_look().await;
+        Ok(brought)
     })?;
     told(arguments, &brought)?;
     Ok(0)

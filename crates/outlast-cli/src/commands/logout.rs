@@ -5,18 +5,13 @@ use crate::context::Context;
 use crate::exit::Fault;
 use crate::{output, process};
 use outlast::{AtServer, Code, GrantHandle, LoggedOut, TokenError};
-use outlast_daemon::client::ControlClient;
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// How many grants are signed out of at one time: a revocation takes a round trip, not a core.
 const AT_ONCE_MAX: usize = 16;
-/// How long a running sidecar may take to look at the records.
-const LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// What `logout` is told.
 #[derive(Debug, clap::Args)]
@@ -56,11 +51,9 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     let keeper = context.keeper(context.resolve_for_logout(&names, arguments.force)?)?;
     let handles = names.iter().map(|name| Ok(keeper.grant(&crate::context::grant_id(name)?)?));
     let handles = handles.collect::<Result<Vec<GrantHandle>, Fault>>()?;
-    let socket = &context.places.socket;
     let outcomes = process::block_on(async {
         let outcomes = log_out(handles, arguments.force).await;
-        // Where none runs, nobody has to look.
-        let _ = tokio::time::timeout(LOOK_MAX, let_sidecar_look(socket)).await;
+        context.let_sidecar_look().await;
         Ok(outcomes)
     })?;
     tell(outcomes, arguments)
@@ -79,11 +72,6 @@ async fn log_out(handles: Vec<GrantHandle>, force: bool) -> Vec<Outcome> {
     let mut outcomes = under_way.join_all().await;
     outcomes.sort_by(|one, other| one.0.cmp(&other.0));
     outcomes
-}
-
-/// Whoever tells how the grants stand looks at their records, and serves from then on what they say.
-async fn let_sidecar_look(socket: &Path) -> std::io::Result<()> {
-    ControlClient::connect(socket).await?.get("/v1/grants").await.map(drop)
 }
 
 /// Prints what became of each; the first that is not done is the failure of the command.
