@@ -152,12 +152,13 @@ class Judge:
         return 200, {}
 
     def end_access(self, name):
-        """From here on the resource refuses every access token that this family was given so far."""
+        """From here on the resource refuses every access token that this family was given so far. One whose answer
+        is still under way is not ended before anybody has it: no client could help that."""
         with self.lock:
             family = self.families.get(name)
             if family is None:
                 return 404, {"error": "there is no such family"}
-            family.access_from = len(family.spent_at)
+            family.access_from = family.answered + 1
             self.log("access-ended", family=name)
             return 200, {}
 
