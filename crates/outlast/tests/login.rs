@@ -236,6 +236,7 @@ async fn n17_f73_forged_answers_change_nothing_and_after_the_first_valid_one_nob
     assert_eq!(status(&request("POST", &good, "Content-Length: 0\r\n").await.unwrap()), "405");
     assert_eq!(status(&request("HEAD", &good, "").await.unwrap()), "405");
     assert_eq!(status(&request("GET", &good, "Sec-Purpose: prefetch\r\n").await.unwrap()), "404");
+    assert_eq!(status(&get(&good.replace("/callback?", "/other?")).await), "404", "the right answer, at another path");
     let huge = request("GET", &format!("{redirect_uri}?x={}", "x".repeat(40_000)), "").await;
     assert!(huge.is_err() || !huge.unwrap().starts_with("HTTP/1.1 200"));
     assert!(world.script.sent().is_empty(), "no forged code is sent anywhere");
