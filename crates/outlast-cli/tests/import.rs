@@ -3,6 +3,10 @@
 
 mod support;
 
+use outlast_testkit::peer::exchange;
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::Bed;
 
@@ -116,6 +120,53 @@ fn a_second_import_is_the_next_generation_and_revives_a_dead_grant() {
     bed.import("crm");
     assert!(bed.generation("crm") > before);
     assert_eq!(bed.run(&["token", "crm"]).code, 0);
+}
+
+/// `outlast serve`, until this goes.
+struct Sidecar {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Sidecar {
+    fn start(bed: &Bed) -> Self {
+        let mut child = bed.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = said.next().unwrap().unwrap();
+        let url = line.split_whitespace().find_map(|word| word.strip_suffix("/GRANT/PATH")).unwrap().to_owned();
+        bed.home.watch.look("stderr of serve", line.as_bytes(), &[]);
+        std::thread::spawn(move || said.for_each(drop));
+        Self { child, url }
+    }
+
+    /// Which family of tokens the resource sees when it is asked through the sidecar.
+    fn family(&self, bed: &Bed) -> u64 {
+        let capability = std::fs::read_to_string(bed.state().join("capability")).unwrap();
+        let bearer = format!("Bearer {}", capability.trim());
+        let answer = exchange("GET", &self.url, "/crm/api/whoami", &[("Authorization", &bearer)], b"").unwrap();
+        let who: Value = serde_json::from_slice(&answer.body).unwrap();
+        who["family"].as_u64().unwrap_or_else(|| panic!("{} {who}", answer.status))
+    }
+}
+
+#[test]
+fn a_running_sidecar_serves_what_was_imported_with_the_next_request() {
+    let bed = Bed::new();
+    bed.import("crm");
+    let sidecar = Sidecar::start(&bed);
+    let first = sidecar.family(&bed);
+    // Its token is good for an hour: it has no reason of its own to look at the record.
+    assert_eq!(sidecar.family(&bed), first);
+    bed.import("crm");
+    assert_ne!(sidecar.family(&bed), first);
+    assert_eq!(bed.sandbox.counters().token_requests, 0);
 }
 
 #[test]

@@ -59,7 +59,12 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     }
     let (ends, renewable) = (found.tokens.expires_at, found.tokens.refresh.is_some());
     let Found { tokens, note, .. } = found;
-    let generation = process::block_on(async { Ok(handle.import(tokens).await?) })?;
+    let generation = process::block_on(async {
+        let generation = handle.import(tokens).await?;
+        // It may hold a token of before, of another account or one that was taken back.
+        context.let_sidecar_look().await;
+        Ok(generation)
+    })?;
     if let Some(note) = note {
         output::talk(&format!("note: {note}"));
     }
