@@ -136,7 +136,7 @@ fn unknown_keys_are_told_the_nearest_known_one_and_their_place() {
         ("[key]\nsorce = \"x\"", "outlast.toml:2:1: unknown key `sorce` in [key]; did you mean `source`?"),
         (
             "[grant.crm]\nissuer = \"https://a.example\"\nclient_secret = { envv = \"X\" }",
-            "outlast.toml:3:19: unknown key `envv` in `client_secret` of [grant.crm]; did you mean `env`?",
+            "outlast.toml:3:19: unknown key in `client_secret` of [grant.crm]; did you mean `env`?",
         ),
     ];
     for (text, wanted) in table {
@@ -219,6 +219,12 @@ fn no_error_repeats_a_secret() {
         "[grant.x]\nclient_secret = \"CANARY\"\nprovider = 7",
         "[grant.x]\nclient_secret = \"CANARY",
         "[grant.x]\nclient_secret = CANARY",
+        // Put where the source belongs.
+        "[grant.x]\nissuer = \"https://a.example\"\nclient_secret = { CANARY = \"x\" }",
+        "[grant.x]\nissuer = \"https://a.example\"\nclient_secret = { \"CANARY-env\" = \"x\", env = \"X\" }",
+        "[grant.x]\nissuer = \"https://a.example\"\nclient_secret = { CANARY = 1, CANARY = 2 }",
+        "[grant.x]\nissuer = \"https://a.example\"\nclient_secret = { file.CANARY = 1 }",
+        "[grant.x]\nissuer = \"https://a.example\"\n[grant.x.client_secret]\nCANARY = \"x\"",
         "[grant.x]\nissuer = \"https://CANARY:CANARY@a.example\"",
         "[grant.x]\nissuer = \"https://a.example\"\nclient_secret = { command = [\"false\", \"CANARY\"], env = \"X\" }",
     ] {

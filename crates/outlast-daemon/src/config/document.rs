@@ -75,6 +75,16 @@ pub(crate) struct Table<'a> {
 impl<'a> Table<'a> {
     /// Refuses keys that are not `known`, naming the nearest one that is.
     pub(crate) fn expect_only(self, known: &[&str]) -> Result<(), ConfigError> {
+        self.expect(known, |word| format!("unknown key `{}`", shown(word)))
+    }
+
+    /// The same where the unknown key may be the secret itself, put in the wrong place: it is not
+    /// repeated, and the error's place says where it stands.
+    pub(crate) fn expect_only_unrepeated(self, known: &[&str]) -> Result<(), ConfigError> {
+        self.expect(known, |_| "unknown key".to_owned())
+    }
+
+    fn expect(self, known: &[&str], told: impl Fn(&str) -> String) -> Result<(), ConfigError> {
         let unknown = self.entries.keys().filter(|key| !known.contains(&key.get_ref().as_ref()));
         // The first in the file, whatever the order of the table.
         let Some(key) = unknown.min_by_key(|key| key.span().start) else { return Ok(()) };
@@ -83,7 +93,7 @@ impl<'a> Table<'a> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("known keys are {}", known.join(", ")),
         };
-        Err(self.document.error(&key.span(), format!("unknown key `{}` in {}", shown(word), self.name), mend))
+        Err(self.document.error(&key.span(), format!("{} in {}", told(word), self.name), mend))
     }
 
     pub(crate) fn get(self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {

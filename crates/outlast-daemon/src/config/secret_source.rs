@@ -78,7 +78,7 @@ impl SecretSource {
         document: Document<'_>,
         span: &std::ops::Range<usize>,
     ) -> Result<Self, ConfigError> {
-        table.expect_only(KINDS)?;
+        table.expect_only_unrepeated(KINDS)?;
         if table.entries.len() != 1 {
             let detail = format!("{} has {} sources", table.name, table.entries.len());
             return Err(document.error(span, detail, "give exactly one of command, env, file, keyring"));
