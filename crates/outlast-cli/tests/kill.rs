@@ -289,6 +289,7 @@ fn judge(run: &Run, names: &[String], seconds: f64, revived: usize) {
     let surprises = run.surprises.lock().unwrap();
     assert!(surprises.is_empty(), "{} surprises, the first: {}", surprises.len(), surprises[0]);
     // Every grant is asked once more by nobody who is killed: it is served, or known to be lost.
+    let mut told_and_lost = 0;
     for name in names {
         let floor = run.floor(name);
         let output = run.field.output("last", &["token", name, "--renew", "--json"]);
@@ -296,10 +297,9 @@ fn judge(run: &Run, names: &[String], seconds: f64, revived: usize) {
         assert!(output.status.success() || status["code"] == "lost-rotation", "{name}: {output:?} {status}");
         // The store holds what anybody was told, or something newer.
         let held = status["generation"].as_u64().unwrap();
-        assert!(held >= floor, "{name}: generation {held} is held, {floor} was told");
+        told_and_lost += floor.saturating_sub(held);
     }
     let gone_back = run.gone_back.lock().unwrap();
-    assert!(gone_back.is_empty(), "{gone_back:?}");
     let seen = run.field.judge.seen_in_all();
     assert_eq!(seen["unknown_tokens"], 0, "{seen}");
     let late = explain(run);
@@ -318,7 +318,8 @@ fn judge(run: &Run, names: &[String], seconds: f64, revived: usize) {
             "seconds": seconds.round(),
             "rotations": seen["sums"]["rotations"],
             "generations_told": told,
-            "generations_told_and_lost": 0,
+            "generations_told_and_lost": told_and_lost,
+            "sightings_that_went_back": gone_back.len(),
             "kills_in_the_window": inside,
             "families_lost": lost,
             "families_lost_later_than_20_ms": after_the_answer.iter().filter(|late| **late > 20.0).count(),
@@ -328,4 +329,7 @@ fn judge(run: &Run, names: &[String], seconds: f64, revived: usize) {
             "families_revived": revived,
         }),
     );
+    // After the figures, so that a run that failed shows them.
+    assert_eq!(told_and_lost, 0, "of {told} generations that were told");
+    assert!(gone_back.is_empty(), "{gone_back:?}");
 }
