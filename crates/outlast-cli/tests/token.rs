@@ -3,6 +3,7 @@
 
 mod support;
 
+use outlast_sandbox::{Fault, Lasting};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::Bed;
@@ -48,6 +49,25 @@ fn renew_brings_a_new_token_however_good_the_held_one_is() {
     assert_ne!(told.stdout.trim(), issued.access);
     assert_eq!(bed.sandbox.counters().refreshes, 1);
     assert_eq!(bed.run(&["token", "crm"]).stdout, told.stdout, "the new one is kept");
+}
+
+#[test]
+fn f38_a_redirect_of_the_token_endpoint_is_met_once_in_a_call_and_told_as_a_mistake() {
+    for status in [301, 302, 303, 307, 308] {
+        let bed = Bed::new();
+        bed.import("crm");
+        bed.sandbox.fault(Fault::Html { status }, Lasting::UntilCleared);
+        let told = bed.run(&["token", "crm", "--renew"]);
+        told.assert_failed(78, "client-misconfigured");
+        assert!(told.stderr.contains(&format!("answered {status}, a redirect")), "{told:?}");
+        assert!(told.stderr.contains("the configuration has to name the token endpoint or issuer"), "{told:?}");
+        assert_eq!(bed.sandbox.counters().token_requests, 1, "{status}");
+        // What is held stays, and once the server answers itself nobody has to do anything.
+        assert_eq!(bed.run(&["token", "crm"]).code, 0);
+        bed.sandbox.clear_faults();
+        std::thread::sleep(Duration::from_millis(600));
+        assert_eq!(bed.run(&["token", "crm", "--renew"]).code, 0);
+    }
 }
 
 #[test]

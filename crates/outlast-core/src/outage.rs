@@ -67,7 +67,7 @@ fn pause(failures: u8) -> Duration {
 /// Whether the server did its work, whatever it said: nothing if the request never was for it.
 pub fn answered(outcome: &Outcome) -> Option<bool> {
     match outcome {
-        Outcome::Discarded { .. } | Outcome::Renewed(_) | Outcome::Reused(_) => Some(true),
+        Outcome::Discarded { .. } | Outcome::Redirected { .. } | Outcome::Renewed(_) | Outcome::Reused(_) => Some(true),
         Outcome::InDoubt { .. } => Some(false),
         Outcome::Refused(verdict, _) => Some(is_work(verdict)),
         Outcome::Unsent(Fault::Connect | Fault::Timeout | Fault::Tls | Fault::Broken | Fault::TooLarge) => Some(false),

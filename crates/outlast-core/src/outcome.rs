@@ -3,6 +3,8 @@
 use crate::classify::{EndpointKind, Evidence, Quirks, Verdict, classify, tells_of_reuse};
 use crate::error::Code;
 use crate::wire::{Answer, Fault, Reply, TokenResponse};
+use http::Uri;
+use http::header::LOCATION;
 use std::time::Duration;
 
 /// What a token request came to.
@@ -23,6 +25,11 @@ pub enum Outcome {
     },
     /// It may have been carried out, and no answer says so: the refresh token may be spent.
     InDoubt {
+        /// In words without secrets.
+        detail: String,
+    },
+    /// The token endpoint sent us elsewhere, which is not followed: what it was sent is for it alone.
+    Redirected {
         /// In words without secrets.
         detail: String,
     },
@@ -81,6 +88,8 @@ fn judge_reply(kind: EndpointKind, reply: &Reply, quirks: &Quirks, read: Reader<
         (200..=299, Verdict::NotAuth | Verdict::Unknown) => {
             Outcome::Refused(Verdict::Transient { retry_after: None }, judgement.evidence)
         }
+        // Every attempt would carry the refresh token to an address that is not the server's any more (F38).
+        (301 | 302 | 303 | 307 | 308, Verdict::Unknown) => Outcome::Redirected { detail: redirected(reply) },
         (_, Verdict::GrantDead) if tells_of_reuse(&reply.body) => Outcome::Reused(judgement.evidence),
         (_, verdict) => Outcome::Refused(verdict, judgement.evidence),
     }
@@ -88,6 +97,24 @@ fn judge_reply(kind: EndpointKind, reply: &Reply, quirks: &Quirks, read: Reader<
 
 fn is_page(reply: &Reply) -> bool {
     reply.body.trim_ascii_start().starts_with(b"<")
+}
+
+/// Where a redirect leads: the origin alone, for a path or a query may hold what was sent.
+fn redirected(reply: &Reply) -> String {
+    let location = reply.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    // `//host` names another server, and is read as a path.
+    let location = location.filter(|text| !text.starts_with("//")).and_then(|text| text.parse::<Uri>().ok());
+    let to = match location.as_ref().map(|uri| (uri.scheme_str(), uri.host(), uri.port())) {
+        Some((Some(scheme), Some(host), Some(port))) => format!(" to {scheme}://{host}:{port}"),
+        Some((Some(scheme), Some(host), None)) => format!(" to {scheme}://{host}"),
+        Some((None, None, _)) => " to another path of the same server".to_owned(),
+        Some((None | Some(_), None | Some(_), _)) | None => String::new(),
+    };
+    format!(
+        "the token endpoint answered {}, a redirect{to}, which is not followed; the configuration has to name the \
+         token endpoint or issuer that answers itself",
+        reply.status
+    )
 }
 
 /// A fault in words.
@@ -125,6 +152,37 @@ mod tests {
         for body in ["<html>sign in to the network</html>", "\n <!DOCTYPE html>"] {
             assert!(matches!(judged(200, body), Outcome::Refused(Verdict::Transient { .. }, _)), "{body:?}");
         }
+    }
+
+    fn sent_to(status: u16, location: &'static str) -> Outcome {
+        let headers = [(LOCATION, http::HeaderValue::from_static(location))].into_iter().collect();
+        judge(
+            &Answer::Complete(Reply { status, headers, ..Reply::default() }),
+            &Quirks::default(),
+            &read_token_response,
+        )
+    }
+
+    #[test]
+    fn f38_a_redirect_is_told_by_its_origin_alone() {
+        for status in [301, 302, 303, 307, 308] {
+            for (location, wanted) in [
+                ("https://login.example.net/token?code=CANARY", " to https://login.example.net,"),
+                ("https://CANARY:CANARY@login.example.net:8443/CANARY", " to https://login.example.net:8443,"),
+                ("/CANARY", " to another path of the same server,"),
+                ("CANARY not an address", "a redirect, which"),
+                ("//CANARY@other.example/CANARY", "a redirect, which"),
+            ] {
+                let Outcome::Redirected { detail } = sent_to(status, location) else { panic!("{status} {location}") };
+                assert!(detail.contains(&status.to_string()) && detail.contains(wanted), "{detail}");
+                assert!(!detail.contains("CANARY"), "{detail}");
+            }
+        }
+        assert!(matches!(judged(307, ""), Outcome::Redirected { .. }));
+        assert!(matches!(
+            judged(302, r#"{"error":"invalid_client"}"#),
+            Outcome::Refused(Verdict::ClientMisconfigured, _)
+        ));
     }
 
     #[test]

@@ -74,6 +74,9 @@ pub fn settle(grant: &Grant, strategy: &Strategy, outcome: Outcome, now: Timesta
         Outcome::CommandFailed { detail } => passing(grant, None, Code::CommandFailed, detail, now),
         Outcome::Discarded { code, detail } => discarded(grant, strategy, code, detail, now),
         Outcome::InDoubt { detail } => in_doubt(grant, strategy, detail, now),
+        // Told as the mistake it is, so that no caller waits for it to pass; it may be a portal on the way or
+        // a server that is being moved all the same, and so it is looked at again as after any failure (F38).
+        Outcome::Redirected { detail } => passing(grant, None, Code::ClientMisconfigured, detail, now),
         Outcome::Refused(verdict, evidence) => {
             let found = format!("{}: {}", evidence.place, evidence.found);
             match by_passer_by(&verdict, &evidence) {

@@ -126,6 +126,7 @@ fn outcomes() -> impl Generate<Value = Outcome> {
         Just(Outcome::CommandFailed { detail: detail() }),
         Just(Outcome::Discarded { code: Code::ServerMisbehaved, detail: detail() }),
         Just(Outcome::InDoubt { detail: detail() }),
+        Just(Outcome::Redirected { detail: detail() }),
         verdicts().prop_map(|verdict| Outcome::Refused(verdict, Evidence { place: "body", found: "x".to_owned() })),
         responses.prop_map(Outcome::Renewed),
         faults.prop_map(Outcome::Unsent),

@@ -40,6 +40,7 @@ async fn assert_outcomes(table: Vec<(&str, Vec<u8>, Wanted)>) {
             Outcome::CommandFailed { .. }
             | Outcome::RotationInDoubt { .. }
             | Outcome::Discarded { .. }
+            | Outcome::Redirected { .. }
             | Outcome::Refused(..)
             | Outcome::Reused(_)
             | Outcome::Unsent(_) => NotRenewed,

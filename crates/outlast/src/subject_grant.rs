@@ -80,6 +80,7 @@ pub(crate) fn refuses_tokens(outcome: &Outcome) -> bool {
         Outcome::CommandFailed { .. }
         | Outcome::Discarded { .. }
         | Outcome::InDoubt { .. }
+        | Outcome::Redirected { .. }
         | Outcome::Renewed(_)
         | Outcome::Reused(_)
         | Outcome::RotationInDoubt { .. }

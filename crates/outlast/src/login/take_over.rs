@@ -73,6 +73,7 @@ impl Keeper {
             // Said of a refresh token alone; a login has none yet.
             Outcome::Reused(evidence) => return Ok(TakenOver::Refused(Verdict::GrantDead, evidence)),
             Outcome::Discarded { code, detail } => return Ok(unanswered(code, detail)),
+            Outcome::Redirected { detail } => return Ok(unanswered(Code::ClientMisconfigured, detail)),
             Outcome::CommandFailed { detail } => return Ok(unanswered(Code::CommandFailed, detail)),
             Outcome::InDoubt { detail } | Outcome::RotationInDoubt { detail, .. } => {
                 return Ok(unanswered(Code::ServerMisbehaved, detail));
