@@ -112,6 +112,8 @@ codes! {
     NeedsUser = "needs-user", AskUser;
     /// The token was renewed, but this request cannot be sent twice; send it again.
     NotReplayed = "not-replayed", Retry;
+    /// A step brought more than is recorded.
+    OutputTooLarge = "output-too-large", FixConfig;
     /// The authorization server registers no client for us.
     RegistrationRefused = "registration-refused", FixConfig;
     /// The resource refuses tokens that were just renewed; renewals stop for a while.
@@ -126,6 +128,12 @@ codes! {
     ServerMisbehaved = "server-misbehaved", Wait;
     /// The authorization server cannot be reached or is ill.
     ServerUnreachable = "server-unreachable", Wait;
+    /// A step began, and nobody knows whether it came to its end.
+    StepAmbiguous = "step-ambiguous", Decide;
+    /// The key of a step was used before with another input.
+    StepInputChanged = "step-input-changed", FixConfig;
+    /// A step failed so often that it is not tried again before a person says so.
+    StepPoisoned = "step-poisoned", Decide;
     /// The resource wants the person to sign in again, or to prove more.
     StepUpRequired = "step-up-required", AskUser;
     /// Another process is changing the record.
@@ -140,6 +148,14 @@ codes! {
     StoreTooNew = "store-too-new", FixConfig;
     /// The disk is full, failing or read-only; nothing was spent.
     StoreUnwritable = "store-unwritable", FixConfig;
+    /// Another runner has the task.
+    TaskBusy = "task-busy", Wait;
+    /// The task is over.
+    TaskClosed = "task-closed", FixConfig;
+    /// Another runner has taken the task up; this one writes nothing more.
+    TaskFenced = "task-fenced", Wait;
+    /// No task of that name is kept.
+    TaskUnknown = "task-unknown", FixConfig;
     /// The authorization server says that the refresh token was used before, and not by us.
     TheftSuspected = "theft-suspected", AskUser;
     /// The token is bound to a key and is of use only with a proof for each request (RFC 9449).

@@ -62,6 +62,20 @@ impl Home {
         self.locks().join(format!(".{name}.lock"))
     }
 
+    /// The folder of the journals of tasks.
+    pub(crate) fn tasks(&self) -> PathBuf {
+        self.0.join("tasks")
+    }
+
+    /// Makes that folder, and makes it survive a power cut.
+    pub(crate) fn create_tasks(&self) -> Result<(), StoreError> {
+        if check_folder(&self.tasks())? {
+            return Ok(());
+        }
+        make_folder(&self.tasks())?;
+        sync(self)
+    }
+
     fn locks(&self) -> PathBuf {
         self.0.join("locks")
     }
@@ -178,26 +192,57 @@ pub(crate) fn open_to_read(path: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
+/// Opens a file for reading and writing; none if it is not there.
+pub(crate) fn open_to_write(path: &Path) -> Result<Option<File>, StoreError> {
+    match open(path, OFlags::RDWR) {
+        Ok(file) => check_open_file(path, &file).map(|_| Some(file)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(Errno::LOOP) => Err(is_link(path)),
+        Err(cause) => Err(unwritable("opening", path, cause)),
+    }
+}
+
+/// Whether an open file still bears that name: a cleaner may have removed it, and another been put there.
+pub(crate) fn bears_the_name(file: &File, path: &Path) -> Result<bool, StoreError> {
+    let opened = check_open_file(path, file)?;
+    Ok(rustix::fs::lstat(path).is_ok_and(|named| (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)))
+}
+
 /// Gives a finished file its name, which nothing may bear yet, and makes that survive a power cut.
 pub(crate) fn publish(home: &Home, from: &Path, to: &Path) -> Result<(), StoreError> {
+    publish_in(home.folder(), from, to)
+}
+
+/// The same in another folder than the store's own.
+pub(crate) fn publish_in(folder: &Path, from: &Path, to: &Path) -> Result<(), StoreError> {
     let failed = |cause: Errno| unwritable("naming", to, cause);
     rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, rustix::fs::RenameFlags::NOREPLACE)
         .map_err(failed)?;
-    sync(home)
+    sync_folder(folder)
 }
 
 /// The same for a name that something may bear already: it is replaced in one step.
 pub(crate) fn replace(home: &Home, from: &Path, to: &Path) -> Result<(), StoreError> {
+    replace_in(home.folder(), from, to)
+}
+
+/// The same in another folder than the store's own.
+pub(crate) fn replace_in(folder: &Path, from: &Path, to: &Path) -> Result<(), StoreError> {
     rustix::fs::rename(from, to).map_err(|cause| unwritable("naming", to, cause))?;
-    sync(home)
+    sync_folder(folder)
 }
 
 /// Makes what was done to names in the folder survive a power cut.
 pub(crate) fn sync(home: &Home) -> Result<(), StoreError> {
-    let failed = |cause: Errno| unwritable("syncing", home.folder(), cause);
-    let folder = rustix::fs::open(home.folder(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    sync_folder(home.folder())
+}
+
+/// The same for another folder than the store's own.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    let failed = |cause: Errno| unwritable("syncing", folder, cause);
+    let opened = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(failed)?;
-    rustix::fs::fsync(folder).map_err(failed)
+    rustix::fs::fsync(opened).map_err(failed)
 }
 
 /// The word as a shell reads it back.
@@ -223,7 +268,8 @@ fn restrict(path: &Path, file: &File) -> Result<(), StoreError> {
     rustix::fs::fchmod(file, Mode::from_raw_mode(FILE_MODE)).map_err(|cause| unwritable("restricting", path, cause))
 }
 
-fn make_folder(path: &Path) -> Result<(), StoreError> {
+/// Makes a folder for its owner alone, whatever the umask.
+pub(crate) fn make_folder(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::DirBuilderExt;
     if path.is_dir() {
         return Ok(());

@@ -2,7 +2,7 @@
 
 use crate::aside::aside;
 use crate::failure::unwritable;
-use crate::home::{self, Home};
+use crate::home::{self, Home, bears_the_name};
 use crate::seal::random;
 use outlast_core::{GrantId, StoreError};
 use std::fs::{File, TryLockError};
@@ -74,11 +74,6 @@ pub(crate) fn try_acquire(home: &Home, path: &Path) -> Result<Option<Held>, Stor
             return Ok(Some(held));
         }
     }
-}
-
-fn bears_the_name(file: &File, path: &Path) -> Result<bool, StoreError> {
-    let locked = home::check_open_file(path, file)?;
-    Ok(rustix::fs::lstat(path).is_ok_and(|named| (named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino)))
 }
 
 #[cfg(test)]

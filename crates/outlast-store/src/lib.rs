@@ -12,6 +12,7 @@ mod high_water;
 mod home;
 #[cfg(any(test, fuzzing))]
 pub mod hostile;
+mod journal;
 pub mod key;
 mod lease;
 mod memory;
@@ -28,6 +29,7 @@ mod upgrade;
 mod writer;
 
 pub use boot::boot_began;
+pub use journal::{FileJournal, MemoryJournal, sha256};
 pub use key::KeySource;
 pub use memory::MemoryStore;
 pub use sqlite::{SqliteStore, read_grant};

@@ -3,6 +3,7 @@
 use crate::failure::{refused, unwritable};
 use crate::high_water::HighWater;
 use crate::home::{self, Home};
+use crate::journal::FileJournal;
 use crate::key::{self, KeySource};
 use crate::lease;
 use crate::migrate;
@@ -69,6 +70,11 @@ impl SqliteStore {
             reads: OnceLock::new(),
             unknown: Mutex::default(),
         })
+    }
+
+    /// The journals of tasks that lie beside the grants. Touches nothing.
+    pub fn journal(&self) -> FileJournal {
+        FileJournal::new(self.home.clone(), self.key.clone(), self.store)
     }
 
     /// [`TokenStore::load`] on the calling thread: for callers that have no runtime.

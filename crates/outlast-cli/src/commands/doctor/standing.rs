@@ -208,9 +208,17 @@ mod tests {
             | Code::LoginRefused
             | Code::LoginUnavailable
             | Code::NotReplayed
+            | Code::OutputTooLarge
             | Code::RegistrationRefused
             | Code::RequestInvalid
+            | Code::StepAmbiguous
+            | Code::StepInputChanged
+            | Code::StepPoisoned
             | Code::StepUpRequired
+            | Code::TaskBusy
+            | Code::TaskClosed
+            | Code::TaskFenced
+            | Code::TaskUnknown
             | Code::TokenBound
             | Code::UpstreamRefused
             | Code::UpstreamUnreachable => Told::Answer,

@@ -1,0 +1,147 @@
+//! The journals of tasks: one sealed file each, to which frames are added and from which none is taken.
+
+mod claim;
+mod entry;
+mod frame;
+mod header;
+mod log;
+mod memory;
+mod path;
+mod spill;
+
+pub use memory::MemoryJournal;
+pub use spill::sha256;
+
+use crate::aside::aside;
+use crate::home::Home;
+use crate::lease;
+use crate::note::Note;
+use crate::seal::{StoreId, StoreKey};
+use claim::FileClaim;
+use log::Log;
+use outlast_core::journal::{Claim, Journal, JournalError};
+use outlast_core::task::{Entry, Event, Output, Place, TaskId, TaskView};
+use outlast_core::{BoxFuture, StoreError, Timestamp};
+use path::Paths;
+use std::sync::Arc;
+
+/// Keeps the journals of tasks in the folder of a store, sealed with its key. Several processes may use
+/// it at the same time; one of them at a time runs a task.
+#[derive(Clone)]
+pub struct FileJournal {
+    home: Home,
+    key: StoreKey,
+    store: StoreId,
+}
+
+impl FileJournal {
+    /// The journals beside a store. Touches nothing.
+    pub(crate) fn new(home: Home, key: StoreKey, store: StoreId) -> Self {
+        Self { home, key, store }
+    }
+
+    fn paths(&self, task: &TaskId) -> Paths {
+        Paths::new(&self.home, task)
+    }
+
+    fn claim_now(&self, task: &TaskId, runner: &str, now: Timestamp) -> Result<Arc<FileClaim>, JournalError> {
+        let paths = self.paths(task);
+        let note = Note::new(&self.home, &paths.lock_name());
+        let Some(held) = lease::try_acquire(&self.home, &paths.lock())? else {
+            let runner = note.peek().unwrap_or_default();
+            let runner = if runner.is_empty() { "another process".to_owned() } else { runner };
+            return Err(JournalError::Busy { task: task.clone(), runner });
+        };
+        let mut log = match Log::open(&paths, &self.key, self.store, true)? {
+            Some(log) => log,
+            None => Log::create(&paths, &self.key, self.store)?,
+        };
+        let mut view = TaskView::default();
+        log.replay(|at, body| entry::decode(at, body, |entry| view.apply(entry)))?;
+        // For people: who has it. Not worth failing for.
+        let _best_effort = note.put(&runner.chars().take(100).collect::<String>());
+        let opened = Entry { at: now, event: Event::Opened { runner: runner.to_owned() } };
+        FileClaim::open(paths, log, view, held, opened)
+    }
+
+    fn read_now(&self, task: &TaskId) -> Result<Option<TaskView>, JournalError> {
+        let Some(mut log) = Log::open(&self.paths(task), &self.key, self.store, false)? else { return Ok(None) };
+        let mut view = TaskView::default();
+        log.look(|at, body| entry::decode(at, body, |entry| view.apply(entry)))?;
+        Ok(Some(view))
+    }
+
+    fn output_now(&self, task: &TaskId, output: &Output) -> Result<Vec<u8>, JournalError> {
+        if let Place::Here(bytes) = &output.place {
+            return Ok(bytes.clone());
+        }
+        let paths = self.paths(task);
+        let unknown = || JournalError::Unknown { task: task.clone() };
+        let log = Log::open(&paths, &self.key, self.store, false)?.ok_or_else(unknown)?;
+        match output.place {
+            Place::Apart(digest) => Ok(spill::read(&paths, log.key(), digest)?),
+            Place::At { frame, entry } => entry::output(&log.body_at(frame)?, entry).ok_or_else(|| {
+                let detail = format!("the journal of task {task} has no output at byte {frame}");
+                StoreError::Corrupt { detail }.into()
+            }),
+            Place::Here(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn delete_now(&self, task: &TaskId) -> Result<(), JournalError> {
+        let paths = self.paths(task);
+        let busy = || JournalError::Busy { task: task.clone(), runner: "another process".to_owned() };
+        let _held = lease::try_acquire(&self.home, &paths.lock())?.ok_or_else(busy)?;
+        if !crate::home::check_file(&paths.journal())? {
+            return Err(JournalError::Unknown { task: task.clone() });
+        }
+        paths.remove_journal()?;
+        // A crash in between leaves sealed files without their key.
+        Ok(paths.remove_outputs()?)
+    }
+
+    fn is_claimed_now(&self, task: &TaskId) -> Result<bool, JournalError> {
+        let lock = self.paths(task).lock();
+        Ok(crate::home::check_file(&lock)? && lease::try_acquire(&self.home, &lock)?.is_none())
+    }
+}
+
+impl Journal for FileJournal {
+    fn tasks(&self) -> BoxFuture<'_, Result<Vec<TaskId>, JournalError>> {
+        let folder = self.home.tasks();
+        Box::pin(async move { Ok(aside(move || path::tasks(&folder)).await?) })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        task: &'a TaskId,
+        runner: &'a str,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Arc<dyn Claim>, JournalError>> {
+        let (own, task, runner) = (self.clone(), task.clone(), runner.to_owned());
+        Box::pin(async move {
+            let claim = aside(move || Ok(own.claim_now(&task, &runner, now))).await??;
+            Ok(claim as Arc<dyn Claim>)
+        })
+    }
+
+    fn read<'a>(&'a self, task: &'a TaskId) -> BoxFuture<'a, Result<Option<TaskView>, JournalError>> {
+        let (own, task) = (self.clone(), task.clone());
+        Box::pin(async move { aside(move || Ok(own.read_now(&task))).await? })
+    }
+
+    fn is_claimed<'a>(&'a self, task: &'a TaskId) -> BoxFuture<'a, Result<bool, JournalError>> {
+        let (own, task) = (self.clone(), task.clone());
+        Box::pin(async move { aside(move || Ok(own.is_claimed_now(&task))).await? })
+    }
+
+    fn output<'a>(&'a self, task: &'a TaskId, output: &'a Output) -> BoxFuture<'a, Result<Vec<u8>, JournalError>> {
+        let (own, task, output) = (self.clone(), task.clone(), output.clone());
+        Box::pin(async move { aside(move || Ok(own.output_now(&task, &output))).await? })
+    }
+
+    fn delete<'a>(&'a self, task: &'a TaskId) -> BoxFuture<'a, Result<(), JournalError>> {
+        let (own, task) = (self.clone(), task.clone());
+        Box::pin(async move { aside(move || Ok(own.delete_now(&task))).await? })
+    }
+}
