@@ -83,6 +83,27 @@ fn a_dead_grant_and_a_server_that_is_down_are_told() {
 }
 
 #[test]
+fn f30_an_outage_that_other_grants_and_processes_met_is_told_without_a_sidecar() {
+    let bed = Bed::new();
+    bed.configure(&format!("{}{}", bed.grant("other").split_once("[proxy]").unwrap().0, bed.grant("crm")));
+    bed.import("crm");
+    bed.import("other");
+    bed.sandbox.fault(Fault::Unavailable, Lasting::UntilCleared);
+    bed.run(&["token", "other", "--renew"]);
+    // This grant has not met it: its token is good, and nothing of it is in its record.
+    let told = assert_stands(&bed, 75, "live", "server-unreachable");
+    assert!(told.stdout.contains("is taken to be down"), "{told:?}");
+    let shown = bed.run(&["grant", "show", "crm", "--json"]).json();
+    assert_eq!(shown["code"], "server-unreachable", "{shown}");
+    let requests = bed.sandbox.counters().token_requests;
+    assert_eq!(bed.run(&["token", "crm"]).code, 0, "the held token is served");
+    assert_eq!(bed.sandbox.counters().token_requests, requests, "to tell of it asks nobody");
+    bed.sandbox.clear_faults();
+    assert!((0..10).any(|_| bed.run(&["token", "other", "--renew"]).code == 0));
+    assert_eq!(fault(&doctor(&bed), "grant crm"), None, "one answer ends it for all");
+}
+
+#[test]
 fn doctor_tells_of_each_grant_whose_record_cannot_be_had() {
     let bed = Bed::new();
     let both = |crm: String| bed.configure(&format!("{}{crm}", bed.grant("other").split_once("[proxy]").unwrap().0));

@@ -1,6 +1,8 @@
 //! How a grant stands, for people and programs. No token is part of it.
 
-use outlast::{Cause, Code, Grant, GrantHandle, GrantSettings, Recovery, Renewal, Standing, Timestamp, grant_type};
+use outlast::{
+    Cause, Code, Grant, GrantHandle, GrantSettings, Outage, Recovery, Renewal, Standing, Timestamp, grant_type,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -91,6 +93,33 @@ impl GrantStatus {
                          and goes on trying to write it"
                 .to_owned(),
             ..described
+        }
+    }
+
+    /// [`GrantStatus::of`], with what all processes know of its server: a server that is down is told
+    /// before this grant has met it (F30).
+    pub async fn with_server(handle: &GrantHandle, grant: &Grant, now: Timestamp) -> Self {
+        Self::of(handle, grant, now).under(handle.outage().await, now)
+    }
+
+    /// With an outage of its server, where nothing nearer stands in the way.
+    fn under(self, outage: Outage, now: Timestamp) -> Self {
+        if self.code.is_some() || !outage.is_down() {
+            return self;
+        }
+        let next = match outage.permits(now) {
+            Err(until) => format!("in {} s at the soonest", now.until(until).as_secs().max(1)),
+            Ok(()) => "when a token is needed".to_owned(),
+        };
+        Self {
+            code: Some(Code::ServerUnreachable.as_str().to_owned()),
+            detail: Some(
+                "its authorization server is taken to be down: the last requests to it, of whichever grants and \
+                 processes, were not answered"
+                    .to_owned(),
+            ),
+            what_to_do: format!("wait: one request, {next}, finds out whether it is back; the held token is kept"),
+            ..self
         }
     }
 
@@ -393,6 +422,20 @@ mod tests {
         let wrong = see_grant(&paused(Code::ClientMisconfigured));
         assert!(wrong.what_to_do.contains("[grant.crm]"), "{}", wrong.what_to_do);
         assert_eq!(wrong.last_trouble.unwrap().code, "client-misconfigured");
+    }
+
+    #[test]
+    fn f30_an_outage_is_told_where_nothing_nearer_stands_in_the_way() {
+        let down = (0..4).fold(Outage::default(), |outage, _| outage.after(false, NOW));
+        let seen = see_grant(&grant(Some("r"), NOW)).under(down, NOW);
+        assert_eq!((seen.standing.as_str(), seen.code.as_deref()), ("live", Some("server-unreachable")));
+        assert!(seen.what_to_do.contains("wait: one request, in 2 s at the soonest"), "{}", seen.what_to_do);
+        let later = see_grant(&grant(Some("r"), NOW)).under(down, NOW.plus(Duration::from_secs(3600)));
+        assert!(later.what_to_do.contains("when a token is needed"), "{}", later.what_to_do);
+        let up = see_grant(&grant(Some("r"), NOW));
+        assert_eq!(up.clone().under(Outage::default().after(false, NOW), NOW), up, "one lost answer is no outage");
+        let parked = Grant { standing: Standing::Parked { cause: Cause::Dead, since: NOW }, ..grant(Some("r"), NOW) };
+        assert_eq!(see_grant(&parked).under(down, NOW), see_grant(&parked), "a person can end that one now");
     }
 
     #[test]

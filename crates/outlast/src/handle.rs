@@ -9,7 +9,7 @@ use outlast_core::grant::Wanted;
 use outlast_core::plan::{By, plan};
 use outlast_core::rotation::due_retirement;
 use outlast_core::token::TokenSet;
-use outlast_core::{Ask, Cause, Generation, Grant, GrantId, Plan, Standing, Timestamp};
+use outlast_core::{Ask, Cause, Generation, Grant, GrantId, Outage, Plan, Standing, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -221,6 +221,12 @@ impl GrantHandle {
     /// The record as it is on disk now.
     pub async fn record(&self) -> Result<Grant, TokenError> {
         Ok(self.keeper.reload(&self.entry).await?.grant.clone())
+    }
+
+    /// What is known of an outage of the grant's authorization server: the failures of all its grants in
+    /// all processes count (F30).
+    pub async fn outage(&self) -> Outage {
+        self.keeper.outage(&self.entry).await
     }
 
     /// Whether what is served is on disk. If not, the disk refused a token set that the server had rotated

@@ -74,7 +74,7 @@ pub use outlast_core::strategy::{GrantType, Recovery, Renewal, Rotation, Strateg
 pub use outlast_core::token::{Generation, TokenSet, TokenType};
 pub use outlast_core::token_response::read_token_set;
 pub use outlast_core::wire::{Provider, SigningKey, TokenResponse};
-pub use outlast_core::{Advice, BoxFuture, Clock, Code, Reach, Timestamp};
+pub use outlast_core::{Advice, BoxFuture, Clock, Code, Outage, Reach, Timestamp};
 pub use outlast_oauth::introspection::Introspection;
 pub use outlast_oauth::resource_metadata::{FoundResource, ResourceError, discover_resource};
 pub use outlast_oauth::{ClientAuthMethod, assertion, client_document, dpop, grant_type, metadata, provider};

@@ -99,6 +99,17 @@ impl Keeper {
         Ok(Some(Turn { server, _place: place }))
     }
 
+    /// What all processes know of an outage of the grant's server; none where it has no server, or where
+    /// the store cannot tell.
+    pub(crate) async fn outage(&self, entry: &Entry) -> Outage {
+        if !entry.grant_type.has_server() {
+            return Outage::default();
+        }
+        let name = &entry.terms.authorization_server;
+        let known = self.parts().store.outage(name, &|known| known).await.unwrap_or_default();
+        if known == Outage::default() { self.servers().of(name).known().outage } else { known }
+    }
+
     /// Writes down whether the server did its work on the request; nothing where it was not for the
     /// server.
     pub(crate) async fn ended(&self, entry: &Entry, turn: Option<Turn>, answered: Option<bool>) {

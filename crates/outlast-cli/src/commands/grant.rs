@@ -57,11 +57,15 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     let context = Context::load()?;
     let keeper = context.keeper(settings(&context, Some(&show.name))?)?;
     let handle = keeper.grant(&crate::context::grant_id(&show.name)?)?;
-    let record = process::block_on(async { Ok(handle.record().await?) })?;
+    let (record, status) = process::block_on(async {
+        let record = handle.record().await?;
+        let status = GrantStatus::with_server(&handle, &record, now()).await;
+        Ok((record, status))
+    })?;
     if show.json {
-        output::json(&as_json(&handle, &record, show.history)?)?;
+        output::json(&as_json(&handle, &record, &status, show.history)?)?;
     } else {
-        output::data(&in_full(&handle, &record))?;
+        output::data(&in_full(&handle, &record, status))?;
         if show.history {
             output::data(&format!("\n{}", history(record.history.events(), now())))?;
         }
@@ -70,9 +74,9 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
 }
 
 /// The status, with `terms`, `subject` and, if asked for, `history` beside its members.
-fn as_json(handle: &GrantHandle, record: &Grant, with_history: bool) -> Result<Value, Fault> {
-    let status = serde_json::to_value(GrantStatus::of(handle, record, now()));
-    let mut value = status.map_err(|cause| Fault::new(Code::Internal, format!("a status is no JSON: {cause}")))?;
+fn as_json(handle: &GrantHandle, record: &Grant, status: &GrantStatus, with_history: bool) -> Result<Value, Fault> {
+    let mut value = serde_json::to_value(status)
+        .map_err(|cause| Fault::new(Code::Internal, format!("a status is no JSON: {cause}")))?;
     let terms = handle.settings().terms();
     let terms = terms.as_registered(record);
     value["terms"] = json!({
@@ -151,9 +155,8 @@ fn client_authentication(terms: &Terms) -> &'static str {
 }
 
 /// One line for each thing that there is to say.
-fn in_full(handle: &GrantHandle, record: &Grant) -> String {
+fn in_full(handle: &GrantHandle, record: &Grant, status: GrantStatus) -> String {
     let now = now();
-    let status = GrantStatus::of(handle, record, now);
     let terms = handle.settings().terms();
     let terms = terms.as_registered(record);
     let at = |secs: Option<u64>| secs.map(|secs| moment(now, Timestamp::from_secs(secs)));

@@ -71,8 +71,10 @@ pub(super) async fn look(keeper: &Keeper) -> Result<Vec<Result<GrantStatus, Faul
     let mut found = Vec::new();
     for id in keeper.grants() {
         let handle = keeper.grant(id)?;
-        let record = handle.record().await;
-        found.push(record.map(|record| GrantStatus::of(&handle, &record, now())).map_err(Fault::from));
+        found.push(match handle.record().await {
+            Ok(record) => Ok(GrantStatus::with_server(&handle, &record, now()).await),
+            Err(error) => Err(error.into()),
+        });
     }
     Ok(found)
 }

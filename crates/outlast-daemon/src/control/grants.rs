@@ -9,12 +9,11 @@ pub(super) async fn list(control: &Control) -> Answer {
     let mut found = Vec::new();
     for id in control.keeper.grants() {
         let handle = control.keeper.grant(id).map_err(|error| control.problem(&error))?;
-        let record = handle.record().await;
-        let shown = record.map(|record| GrantStatus::of(&handle, &record, control.now()));
-        // One whose record cannot be had says so, and hides no other.
-        found.push(
-            shown.unwrap_or_else(|error| GrantStatus::unreadable(handle.settings(), error.code(), error.to_string())),
-        );
+        found.push(match handle.record().await {
+            Ok(record) => GrantStatus::with_server(&handle, &record, control.now()).await,
+            // One whose record cannot be had says so, and hides no other.
+            Err(error) => GrantStatus::unreadable(handle.settings(), error.code(), error.to_string()),
+        });
     }
     json(&found)
 }
@@ -26,5 +25,5 @@ pub(super) async fn one(control: &Control, name: &str) -> Answer {
 
 async fn status(control: &Control, handle: &GrantHandle) -> Result<GrantStatus, Problem> {
     let record = handle.record().await.map_err(|error| control.problem(&error))?;
-    Ok(GrantStatus::of(handle, &record, control.now()))
+    Ok(GrantStatus::with_server(handle, &record, control.now()).await)
 }
