@@ -1,5 +1,6 @@
 //! One grant, as callers use it.
 
+use crate::at_disk::unanswered;
 use crate::keeper::{Entry, Keeper, PATIENCE};
 use crate::published::{AccessToken, FreshToken, Published};
 use crate::settings::GrantSettings;
@@ -126,10 +127,11 @@ impl GrantHandle {
     /// The record as it is on disk, unless the disk hangs (L2).
     async fn reload_until(&self, deadline: Timestamp) -> Result<Arc<Published>, TokenError> {
         let clock = self.keeper.clock();
+        let began = clock.now();
         tokio::select! {
             biased;
             found = self.keeper.reload(&self.entry) => found,
-            () = clock.sleep(clock.now().until(deadline)) => Err(TokenError::TimedOut { grant: self.id().clone() }),
+            () = clock.sleep(clock.now().until(deadline)) => Err(unanswered(clock.now().since(began)).into()),
         }
     }
 
@@ -141,8 +143,14 @@ impl GrantHandle {
             landed = self.keeper.renew(&self.entry, ask) => landed,
             // The flight goes on trying to write it down; nobody has to wait for the disk.
             () = self.served_from_memory(held) => Ok(()),
-            () = clock.sleep(left) => Err(TokenError::TimedOut { grant: self.id().clone() }),
+            () = clock.sleep(left) => Err(self.timed_out()),
         }
+    }
+
+    /// What to tell whoever waited as long as anybody does.
+    fn timed_out(&self) -> TokenError {
+        let trouble = self.entry.at_disk.trouble(self.keeper.now());
+        trouble.map_or_else(|| TokenError::TimedOut { grant: self.id().clone() }, TokenError::from)
     }
 
     /// Waits until a token set later than `held` is published that the disk refused.

@@ -1,5 +1,6 @@
 //! The shell: load, plan, lease, load again, note the intent, redeem, settle, commit, publish.
 
+use crate::at_disk::AtDisk;
 use crate::discovery::{Discovery, NotFound};
 use crate::flight::Flight;
 use crate::handle::GrantHandle;
@@ -49,6 +50,8 @@ pub(crate) struct Entry {
     pub(crate) lead: Lead,
     pub(crate) published: Latest<Published>,
     pub(crate) flight: Flight,
+    /// Whether that renewal waits for the disk.
+    pub(crate) at_disk: AtDisk,
     /// Why the grant may be kept at another place as well, when its record was last looked at (F15).
     pub(crate) copied: std::sync::Mutex<Option<Copied>>,
     /// Whether what is published is newer than what is on disk (F20).
@@ -127,6 +130,7 @@ impl Keeper {
                 grant_type,
                 published: Latest::default(),
                 flight: Flight::default(),
+                at_disk: AtDisk::default(),
                 copied: std::sync::Mutex::default(),
                 unpersisted: AtomicBool::new(false),
                 provider: tokio::sync::OnceCell::new(),
@@ -249,7 +253,8 @@ impl Keeper {
         for _ in 0..ROUNDS_MAX {
             let lease = self.0.parts.store.lease(&entry.terms.id, LEASE_PATIENCE).await?;
             // Look again: what was read before the lease is a rumour (R1).
-            let held = match self.retire(entry, &lease, self.load(entry).await?).await {
+            let held = entry.at_disk.during(self.now(), self.load(entry)).await?;
+            let held = match self.retire(entry, &lease, held).await {
                 Ok(held) => held,
                 Err(StoreError::Fenced { .. }) => continue,
                 Err(error) => return Err(error.into()),
@@ -312,7 +317,8 @@ impl Keeper {
         let Some(_spent) = self.spending().begin() else { return Ok(Attempted::Ending) };
         let intent = with_proof_key(parts.ours(begin(held, &entry.terms, ask, self.now())), entry);
         // Also the probe: a full or read-only disk fails here, before the token is spent (R4).
-        parts.store.commit(lease, held.generation, &intent).await?;
+        let noting = parts.store.commit(lease, held.generation, &intent);
+        entry.at_disk.during(self.now(), noting).await?;
         let outcome = match provider {
             Ok(provider) => self.send(entry, lease, &intent, provider, behind).await,
             Err(missing) => not_found(missing),
@@ -336,7 +342,8 @@ impl Keeper {
         let persisted = if next.generation > held.generation {
             self.write_down(entry, lease, intent.generation, &next).await
         } else {
-            parts.store.commit(lease, intent.generation, &next).await
+            let settling = parts.store.commit(lease, intent.generation, &next);
+            entry.at_disk.during(self.now(), settling).await
         };
         if persisted.is_ok() && next.generation > held.generation {
             self.0.windows.closed(opened);

@@ -26,6 +26,7 @@
 //! # Ok(()) }
 //! ```
 
+mod at_disk;
 mod command;
 mod copied;
 mod discovery;

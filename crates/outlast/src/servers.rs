@@ -90,7 +90,8 @@ impl Keeper {
         let claim = move |outage: Outage| outage.claimed(now);
         let own = server.known().outage;
         // A store that fails here knows less than this process: the renewal itself will say so.
-        let before = self.parts().store.outage(name, &claim).await.unwrap_or(own);
+        let claiming = self.parts().store.outage(name, &claim);
+        let before = entry.at_disk.during(now, claiming).await.unwrap_or(own);
         let before = if before == Outage::default() { own } else { before };
         server.known().outage = before.claimed(now);
         before.permits(now)?;
@@ -123,7 +124,8 @@ impl Keeper {
             known.outage = known.outage.after(answered, now);
         }
         let change = move |outage: Outage| outage.after(answered, now);
-        if let Err(error) = self.parts().store.outage(&entry.terms.authorization_server, &change).await {
+        let keeping = self.parts().store.outage(&entry.terms.authorization_server, &change);
+        if let Err(error) = entry.at_disk.during(now, keeping).await {
             tracing::debug!(code = %error.code(), "what is known of a server's outage is not kept for other processes");
         }
     }

@@ -1,13 +1,12 @@
 //! A token set that the server has rotated to and the store refuses, or does not finish writing (F20): what memory holds is the only
 //! copy, whatever the store's trouble is.
 
+use crate::at_disk::HANGING_AFTER;
 use crate::keeper::{Entry, Keeper};
 use outlast_core::{Code, Generation, Grant, Lease, StoreError};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// After this, a write that neither ends nor fails is one that the disk may never finish.
-const HANGING_AFTER: Duration = Duration::from_secs(5);
 /// Pauses between attempts to write it down.
 const PERSIST_AGAIN: [Duration; 6] = [
     Duration::from_secs(1),

@@ -166,7 +166,7 @@ async fn f22_a_disk_that_hangs_before_the_rotation_spends_nothing_and_a_good_tok
     assert_eq!((answer.as_deref(), took), (Ok("access-1"), Duration::ZERO));
     pass(16).await;
     let (answer, took) = world.ask(&handle).await;
-    assert_eq!(answer, Err(Code::CoolingDown));
+    assert_eq!(answer, Err(Code::StoreUnwritable));
     assert!(took <= Duration::from_secs(31), "{took:?}");
     assert_eq!(world.server.seen().requests, 0);
     world.hang(Hanging::Nothing);
@@ -180,8 +180,19 @@ async fn l2_who_asks_while_no_record_can_be_read_is_told_so_within_half_a_minute
     world.hang(Hanging::Reads);
     let handle = world.process().grant(&crm()).unwrap();
     let (answer, took) = world.ask(&handle).await;
-    assert_eq!(answer, Err(Code::CoolingDown));
+    assert_eq!(answer, Err(Code::StoreUnwritable));
     assert!(took <= Duration::from_secs(31), "{took:?}");
     world.hang(Hanging::Nothing);
     assert_eq!(world.ask(&handle).await.0.as_deref(), Ok("access-1"));
+}
+
+/// A server that hangs is not taken for a disk that does.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_waits_for_its_server_is_not_blamed_on_the_disk() {
+    let world = World { server: StrictServer::new(LIFE, Duration::from_secs(3600)), ..World::new() };
+    let handle = world.granted().await;
+    pass(101).await;
+    let (answer, took) = world.ask(&handle).await;
+    assert_eq!(answer, Err(Code::CoolingDown));
+    assert!(took <= Duration::from_secs(31), "{took:?}");
 }
