@@ -93,4 +93,22 @@ mod tests {
         let _successor = try_acquire(&home, &path).unwrap().unwrap();
         assert!(!bears_the_name(file, &path).unwrap(), "replaced");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn d3_no_lease_ends_while_its_holder_lives_however_long_its_request_takes() {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(&folder.path().join("home"));
+        home.create().unwrap();
+        let grant = GrantId::parse("crm").unwrap();
+        let held = acquire(&home, &grant, PATIENCE).await.unwrap();
+        for _ in 0..60 {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let other = acquire(&home, &grant, PATIENCE).await;
+            assert!(matches!(other, Err(StoreError::Busy { .. })), "{other:?}");
+        }
+        assert!(held.watch(&home, &grant)(), "and the holder may send what it is about to send");
+        drop(held);
+        acquire(&home, &grant, PATIENCE).await.unwrap();
+    }
 }

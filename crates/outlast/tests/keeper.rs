@@ -4,6 +4,7 @@
 use outlast::{Ask, By, Code, GrantHandle, GrantId, GrantSettings, Keeper, Provider, Rejected, Server};
 use outlast::{Generation, Settings, Standing, TokenSet};
 use outlast_core::store::{Lease, StoreError, TokenStore};
+use outlast_core::wire::{Answer, TokenEndpoint, TokenRequest};
 use outlast_core::{BoxFuture, Clock, Grant};
 use outlast_store::MemoryStore;
 use outlast_testkit::clock::SimulatedClock;
@@ -69,7 +70,10 @@ async fn access(handle: &GrantHandle) -> String {
 }
 
 fn refused(generation: u64) -> Ask {
-    let by = By::Resource { accepted: true };
+    refused_by(generation, By::Resource { accepted: true })
+}
+
+fn refused_by(generation: u64, by: By) -> Ask {
     Ask { rejected: Some(Rejected { generation: Generation(generation), by }), ..Ask::default() }
 }
 
@@ -513,6 +517,49 @@ async fn a_forced_renewal_that_fails_does_not_open_the_breaker() {
         assert_eq!(token.generation(), Generation(2), "{trick:?}");
         assert!(world.clock.now().since(before) < Duration::from_secs(5), "{trick:?}");
     }
+}
+
+/// The road to two servers; each request names its own.
+struct Road([(GrantSettings, StrictServer); 2]);
+
+impl TokenEndpoint for Road {
+    fn send<'a>(&'a self, lease: &'a Lease, request: &'a TokenRequest) -> BoxFuture<'a, Answer> {
+        let named = |(settings, _): &&(GrantSettings, StrictServer)| settings.id == *lease.grant();
+        self.0.iter().find(named).unwrap().1.send(lease, request)
+    }
+
+    fn ask<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Answer> {
+        self.0[0].1.ask(request)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d12_a_breaker_is_that_of_its_grant_in_every_process_and_of_no_other_grant() {
+    let world = World::new();
+    let mail = GrantSettings { id: GrantId::parse("mail").unwrap(), ..settings() };
+    let (mail_id, mail_server) = (mail.id.clone(), StrictServer::new(LIFE, Duration::from_millis(200)));
+    let road = Arc::new(Road([(settings(), world.server.clone()), (mail.clone(), mail_server.clone())]));
+    let process = || {
+        Settings::in_memory()
+            .store(Arc::clone(&world.store))
+            .endpoint(Arc::clone(&road) as Arc<dyn TokenEndpoint>)
+            .clock(Arc::clone(&world.clock) as Arc<dyn Clock>)
+            .grants([settings(), mail.clone()])
+            .open()
+            .unwrap()
+    };
+    let first = process();
+    for (id, server) in [(crm(), &world.server), (mail_id.clone(), &mail_server)] {
+        first.grant(&id).unwrap().import(TokenSet::first(server.issue(), world.clock.now())).await.unwrap();
+    }
+    let never_taken = |generation| refused_by(generation, By::Resource { accepted: false });
+    assert_eq!(first.access_token(&crm(), never_taken(1)).await.unwrap().generation(), Generation(2));
+    for other in [process(), first.clone()] {
+        let error = other.access_token(&crm(), never_taken(2)).await.unwrap_err();
+        assert_eq!(error.code(), Code::RejectedAfterRenewal, "it knows what the first one did");
+    }
+    assert_eq!(first.access_token(&mail_id, never_taken(1)).await.unwrap().generation(), Generation(2));
+    assert_eq!((world.server.seen().requests, mail_server.seen().requests), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
