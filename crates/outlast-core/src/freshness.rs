@@ -11,6 +11,9 @@ const DUE_PERMILLE: u64 = 750;
 const JITTER_PERMILLE: u64 = 50;
 /// Share of the granted life that an asker may demand to have left.
 const DEMAND_PERMILLE_MAX: u64 = 900;
+/// Share of its life, in thousandths, up to which an access token is worth more than to know what
+/// became of a refresh token (D4).
+const WORTH_PERMILLE: u64 = 800;
 /// What a demand that no token of this server can meet is cut down to.
 const DEMAND_PERMILLE_UNMET: u64 = 500;
 
@@ -21,13 +24,14 @@ const DEMAND_PERMILLE_UNMET: u64 = 500;
 pub struct Lead {
     permille: u64,
     at_most: Option<Duration>,
+    no_grace: bool,
 }
 
 impl Lead {
     /// The share of this grant.
     pub fn of(id: &GrantId) -> Self {
         let permille = DUE_PERMILLE - JITTER_PERMILLE + hash(id.as_str().as_bytes()) % (2 * JITTER_PERMILLE + 1);
-        Self { permille, at_most: None }
+        Self { permille, at_most: None, no_grace: false }
     }
 
     /// This share, but never later than `at_most` after the last renewal: for grants that end when
@@ -35,6 +39,21 @@ impl Lead {
     #[must_use]
     pub fn at_most(self, at_most: Option<Duration>) -> Self {
         Self { at_most, ..self }
+    }
+
+    /// This share at a server that is known to end the whole family when a replaced refresh token is
+    /// used again, however soon.
+    #[must_use]
+    pub fn without_grace(self, no_grace: bool) -> Self {
+        Self { no_grace, ..self }
+    }
+
+    /// Until when the attempt of unknown fate of that number is not repeated for the held tokens' sake
+    /// (D4). A server without grace that has rotated ends the family at the first repetition, and the access
+    /// token with it: so that is put off until little of that token's life is left.
+    pub fn held_back_until(self, tokens: &TokenSet, attempt: u8) -> Option<Timestamp> {
+        let life = tokens.life().filter(|_| self.no_grace && attempt <= 1)?;
+        Some(tokens.issued_at.plus(share(life, WORTH_PERMILLE)))
     }
 
     /// When this token set is due; never, if its life is not known and nothing else says when.
@@ -82,7 +101,10 @@ pub fn next_wake(grant: &Grant, lead: Lead) -> Option<Timestamp> {
         Standing::Live => Some(due),
         Standing::Parked { .. } => None,
         Standing::Revoking { retry_at, .. } => Some(retry_at),
-        Standing::Renewing { since, attempt } => Some(since.plus(doubt_delay(attempt))),
+        Standing::Renewing { since, attempt } => {
+            let held_back = grant.tokens.as_ref().and_then(|tokens| lead.held_back_until(tokens, attempt));
+            Some(since.plus(doubt_delay(attempt)).max(held_back.unwrap_or_default()))
+        }
     }
 }
 

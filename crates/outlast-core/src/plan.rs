@@ -61,7 +61,7 @@ pub enum Plan<'g> {
 
 /// Decides what `ask` deserves at `now`.
 pub fn plan<'g>(grant: &'g Grant, strategy: &Strategy, ask: Ask, lead: Lead, now: Timestamp) -> Plan<'g> {
-    let permit = permit(grant, strategy, ask, now);
+    let permit = permit(grant, strategy, ask, lead, now);
     match (servable(grant, ask, now), permit) {
         (None, Ok(())) => Plan::Renew,
         (None, Err(obstacle)) => obstacle,
@@ -109,7 +109,7 @@ fn left(tokens: &TokenSet, now: Timestamp) -> Duration {
 }
 
 /// Whether a renewal may be begun now; if not, the plan that says what stands in the way.
-fn permit(grant: &Grant, strategy: &Strategy, ask: Ask, now: Timestamp) -> Result<(), Plan<'static>> {
+fn permit(grant: &Grant, strategy: &Strategy, ask: Ask, lead: Lead, now: Timestamp) -> Result<(), Plan<'static>> {
     renewable(grant, strategy)?;
     // F19: a moment further off than any pause lasts was written by another clock than ours.
     let passed = |until: Timestamp| until <= now || now.until(until) > RETRY_AFTER_MAX;
@@ -119,7 +119,10 @@ fn permit(grant: &Grant, strategy: &Strategy, ask: Ask, now: Timestamp) -> Resul
         Standing::Live => {}
         Standing::Parked { cause, .. } => return Err(Plan::NeedsUser(cause)),
         // No breaker: what was begun is counted, and this only finds out what became of it.
-        Standing::Renewing { since, attempt } => return wait(since.plus(doubt_delay(attempt))),
+        Standing::Renewing { since, attempt } => {
+            wait(since.plus(doubt_delay(attempt)))?;
+            return held_back(grant, ask, lead, attempt, now);
+        }
         Standing::Revoking { .. } => return Err(Plan::NeedsUser(Cause::LoggedOut)),
     }
     match disputed(grant, ask) {
@@ -127,6 +130,17 @@ fn permit(grant: &Grant, strategy: &Strategy, ask: Ask, now: Timestamp) -> Resul
             grant.breaker.permits(accepted, now).or_else(wait)
         }
         Some(By::Resource { .. } | By::Person) | None => Ok(()),
+    }
+}
+
+/// What is put off for the sake of the held access token. One that a resource refuses is worth nothing.
+fn held_back(grant: &Grant, ask: Ask, lead: Lead, attempt: u8, now: Timestamp) -> Result<(), Plan<'static>> {
+    let refused = has_lost_key(grant) || matches!(disputed(grant, ask), Some(By::Resource { .. }));
+    let until = grant.tokens.as_ref().filter(|_| !refused).and_then(|tokens| lead.held_back_until(tokens, attempt));
+    match until {
+        // May be further off than any pause lasts: it goes by the life of a token, and by no record of a wait.
+        Some(until) if now < until => Err(Plan::Wait { until }),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -294,6 +294,43 @@ fn d4_a_doubt_is_resolved_behind_callers_though_the_access_token_is_fresh() {
 }
 
 #[test]
+fn d4_without_grace_the_first_repetition_waits_until_a_fifth_of_the_tokens_life_is_left() {
+    let no_grace = lead().without_grace(true);
+    let planned = |grant: &Grant, strategy, ask, millis| word(&plan(grant, strategy, ask, no_grace, at(millis)));
+    let lost = |attempt| standing(Standing::Renewing { since: at(10_000), attempt });
+    // The token lives for 100 s.
+    for (millis, wanted) in [(10_500, "serve"), (79_999, "serve"), (80_000, "serve and renew"), (100_000, "renew")] {
+        assert_eq!(planned(&lost(1), &ROTATING, Ask::default(), millis), wanted, "{millis}");
+    }
+    assert_eq!(next_wake(&lost(1), no_grace), Some(at(80_000)), "the refresher comes then and not before");
+    // A person who wants another token waits too: it would cost everybody the one that is good.
+    assert_eq!(planned(&lost(1), &ROTATING, complaint(7, By::Person), 79_999), "wait");
+    assert_eq!(planned(&lost(1), &ROTATING, complaint(7, By::Person), 80_000), "renew");
+    assert_eq!(planned(&lost(1), &ROTATING, Ask { min_ttl: seconds(80), rejected: None }, 40_000), "serve");
+    // What a resource refuses is worth nothing, and what comes after the first repetition is on the usual schedule.
+    assert_eq!(planned(&lost(1), &ROTATING, refused_by_resource(true), 10_500), "renew");
+    assert_eq!(planned(&lost(2), &ROTATING, Ask::default(), 13_000), "serve and renew");
+    assert_eq!(next_wake(&lost(2), no_grace), Some(at(13_000)));
+    // So is a first one whose answer was lost later than that.
+    let late = standing(Standing::Renewing { since: at(85_000), attempt: 1 });
+    assert_eq!(planned(&late, &ROTATING, Ask::default(), 85_499), "serve");
+    assert_eq!(planned(&late, &ROTATING, Ask::default(), 85_500), "serve and renew");
+}
+
+#[test]
+fn d4_a_token_of_a_day_or_of_unknown_life_is_held_back_as_long_as_it_is_worth() {
+    let no_grace = lead().without_grace(true);
+    let with_life = |life| {
+        let tokens = TokenSet::first(response("access-7", life, Some("refresh-7")), at(0));
+        Grant { tokens: Some(tokens), ..standing(Standing::Renewing { since: at(10_000), attempt: 1 }) }
+    };
+    let planned = |life, secs: u64| word(&plan(&with_life(life), &ROTATING, Ask::default(), no_grace, at(secs * 1000)));
+    assert_eq!(planned(Some(86_400), 86_400 * 8 / 10 - 1), "serve", "for longer than any pause lasts");
+    assert_eq!(planned(Some(86_400), 86_400 * 8 / 10), "serve and renew");
+    assert_eq!(planned(None, 11), "serve and renew", "nobody knows what a fifth of it is");
+}
+
+#[test]
 fn r1_a_complaint_about_an_older_generation_is_answered_with_the_current_one() {
     for by in [By::Person, By::Resource { accepted: true }, By::Resource { accepted: false }] {
         assert_eq!(planned(&live(), &ROTATING, complaint(6, by), 10_000), "serve", "{by:?}");

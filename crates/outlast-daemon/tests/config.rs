@@ -478,6 +478,18 @@ fn the_table_that_is_shown_for_a_provider_is_read_once_it_is_filled_in() {
 }
 
 #[test]
+fn d4_a_grace_of_nothing_can_be_said_of_a_grant_and_comes_before_the_documents() {
+    let of = |text: &str| parse(text).unwrap().entries()[0].grace;
+    assert_eq!(of(PLAIN), None);
+    assert_eq!(of(&format!("{PLAIN}grace = \"0s\"\n")), Some(Duration::ZERO));
+    let xero = "[grant.crm]\nprovider = \"xero\"\nclient_id = \"a\"\n";
+    assert_eq!(of(xero), Some(Duration::from_secs(30 * 60)));
+    assert_eq!(of(&format!("{xero}grace = 0\n")), Some(Duration::ZERO));
+    let minted = format!("{PLAIN}grant_type = \"client_credentials\"\nclient_secret = {{ env = \"S\" }}\ngrace = 0\n");
+    assert!(complaint(&minted).1.contains("no refresh token of this grant is replaced"), "{}", complaint(&minted).1);
+}
+
+#[test]
 fn f47_keep_alive_in_the_configuration_comes_before_the_documents() {
     let table = "[grant.crm]\nprovider = \"microsoft\"\nclient_id = \"a\"\n";
     let within = |more: &str| parse(&format!("{table}{more}")).unwrap().entries()[0].renew_within;

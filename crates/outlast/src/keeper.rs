@@ -15,12 +15,12 @@ use crate::system_clock::CoarseTime;
 use crate::token_error::TokenError;
 use crate::window::{Opened, Windows};
 use outlast_core::classify::{Evidence, Quirks, Verdict};
-use outlast_core::freshness::Lead;
+use outlast_core::freshness::{BACK_OFF_MAX, Lead};
 use outlast_core::outage::answered;
 use outlast_core::plan::plan;
 use outlast_core::rotation::keep_replaced;
 use outlast_core::settle::{begin, settle};
-use outlast_core::strategy::{GrantType, Renewal, Renewing, Unrenewable};
+use outlast_core::strategy::{GrantType, Renewal, Renewing, Rotation, Unrenewable};
 use outlast_core::token::TokenSet;
 use outlast_core::wire::{Fault, Provider, TokenEndpoint};
 use outlast_core::{
@@ -126,7 +126,7 @@ impl Keeper {
             let entry = Entry {
                 terms: settings.terms(),
                 quirks: Quirks::for_provider(&settings.quirks),
-                lead: Lead::of(&settings.id).at_most(settings.terms().renew_within),
+                lead: lead(&settings, grant_type),
                 grant_type,
                 published: Latest::default(),
                 flight: Flight::default(),
@@ -285,7 +285,7 @@ impl Keeper {
                         Err(error) => return Err(error.into()),
                     }
                 }
-                Plan::Wait { until } if matches!(held.standing, Standing::Renewing { .. }) => until,
+                Plan::Wait { until } if self.ends_doubt_soon(&held, until) => until,
                 Plan::NeedsUser(_) | Plan::Serve(_) | Plan::Wait { .. } => {
                     self.publish(entry, held);
                     return Ok(());
@@ -303,6 +303,12 @@ impl Keeper {
             }
         }
         Err(StoreError::Busy { grant: entry.terms.id.clone() }.into())
+    }
+
+    /// Whether `until` is when a token of unknown fate is sent again, and not so far off that no flight is
+    /// spent on it.
+    fn ends_doubt_soon(&self, held: &Grant, until: Timestamp) -> bool {
+        matches!(held.standing, Standing::Renewing { .. }) && self.now().until(until) <= BACK_OFF_MAX
     }
 
     /// One attempt, under the lease: intent on disk, send, settle, commit, publish (D1).
@@ -416,6 +422,13 @@ impl Keeper {
         }
         Err(StoreError::Busy { grant: entry.terms.id.clone() }.into())
     }
+}
+
+/// When this grant's renewals are due, and whether one of unknown fate can be repeated without loss.
+fn lead(settings: &GrantSettings, grant_type: &dyn GrantType) -> Lead {
+    let spends = grant_type.strategy().rotation == Rotation::Possible;
+    let no_grace = spends && settings.grace == Some(Duration::ZERO);
+    Lead::of(&settings.id).at_most(settings.terms().renew_within).without_grace(no_grace)
 }
 
 /// A record as it is served: without what the configuration has changed since it was written.

@@ -93,6 +93,10 @@ pub struct GrantSettings {
     pub renew_within: Option<Duration>,
     /// How long the grant lives unrenewed, where its provider documents that and no absolute life.
     pub idle_life: Option<Duration>,
+    /// How long a replaced refresh token still serves whoever lost the answer, where that is known. At a
+    /// server with none (zero), which ends the whole grant when one comes back, a lost answer is asked after
+    /// only when little of the access token's life is left (D4).
+    pub grace: Option<Duration>,
     /// The life of an access token where the server does not tell.
     pub token_life: Option<Duration>,
     /// How requests carry the token.
@@ -118,6 +122,7 @@ impl GrantSettings {
             dpop: false,
             renew_within: None,
             idle_life: None,
+            grace: None,
             token_life: None,
             presentation: Presentation::default(),
             login: LoginSettings::default(),

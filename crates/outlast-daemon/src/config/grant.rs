@@ -70,6 +70,9 @@ pub struct GrantEntry {
     pub dpop: bool,
     /// How long the grant lives unrenewed, where its provider documents that and no absolute life.
     pub idle_life: Option<Duration>,
+    /// How long a replaced refresh token still serves whoever lost the answer, where that is known: as
+    /// configured, else as the provider documents it.
+    pub grace: Option<Duration>,
     /// The life of an access token where the server does not tell.
     pub token_life: Option<Duration>,
     /// What a login needs to know.
@@ -109,6 +112,7 @@ impl GrantEntry {
             options,
             renew_within: self.renew_within,
             idle_life: self.idle_life,
+            grace: self.grace,
             dpop: self.dpop,
             token_life: self.token_life,
             presentation: self.presentation.clone(),
@@ -154,6 +158,7 @@ pub(crate) fn read(table: Table<'_>, name: &str, span: std::ops::Range<usize>) -
         options,
         renew_within: habit.renew_within,
         idle_life: found.idle_life,
+        grace: habit.grace.or(found.grace),
         dpop: habit.dpop,
         token_life: habit.token_life,
         presentation: habit.presentation,
@@ -187,6 +192,7 @@ struct Found {
     upstream: Option<Located<String>>,
     renew_within: Option<Duration>,
     idle_life: Option<Duration>,
+    grace: Option<Duration>,
     fault: Option<ConfigError>,
 }
 
@@ -201,6 +207,7 @@ impl Found {
             upstream: None,
             renew_within: None,
             idle_life: None,
+            grace: None,
             fault: None,
         }
     }
@@ -278,6 +285,7 @@ fn found(preset: &Preset<'_>, addresses: Addresses, name: &Located<String>) -> F
         renew_within: preset.keep_alive_after(),
         // With an absolute life besides, the end hangs on the login, which is not on record.
         idle_life: preset.idle_life.filter(|_| preset.absolute_life.is_none()),
+        grace: preset.grace,
         fault: None,
     }
 }

@@ -1,12 +1,13 @@
 //! The keys by which the configuration knows better than the server or its documents: how requests
-//! carry the token, how long it lives, and how soon the grant would end if nobody renewed it.
+//! carry the token, how long it lives, how soon the grant would end if nobody renewed it, and whether a
+//! replaced refresh token still serves whoever lost the answer.
 
 use super::ConfigError;
 use super::document::Table;
-use outlast::{GrantType, Presentation, Renewal};
+use outlast::{GrantType, Presentation, Renewal, Rotation};
 use std::time::Duration;
 
-pub(super) const KEYS: &[&str] = &["dpop", "header", "header_format", "keep_alive", "token_life"];
+pub(super) const KEYS: &[&str] = &["dpop", "grace", "header", "header_format", "keep_alive", "token_life"];
 
 /// What says that a grant is not to be kept alive.
 const OFF: &str = "off";
@@ -14,6 +15,7 @@ const OFF: &str = "off";
 /// What the keys say.
 pub(super) struct Habit {
     pub(super) dpop: bool,
+    pub(super) grace: Option<Duration>,
     pub(super) presentation: Presentation,
     pub(super) renew_within: Option<Duration>,
     pub(super) token_life: Option<Duration>,
@@ -23,6 +25,7 @@ pub(super) struct Habit {
 pub(super) fn read(table: Table<'_>, row: &dyn GrantType, documented: Option<Duration>) -> Result<Habit, ConfigError> {
     Ok(Habit {
         dpop: dpop(table, row)?,
+        grace: grace(table, row)?,
         presentation: presentation(table)?,
         renew_within: keep_alive(table, row, documented)?,
         token_life: some_time(table, "token_life")?,
@@ -39,6 +42,17 @@ fn dpop(table: Table<'_>, row: &dyn GrantType) -> Result<bool, ConfigError> {
         return Err(table.document.error(&span, detail, "remove the line"));
     }
     Ok(wanted)
+}
+
+/// A matter of grants whose refresh token may be replaced when it is used.
+fn grace(table: Table<'_>, row: &dyn GrantType) -> Result<Option<Duration>, ConfigError> {
+    let Some(grace) = table.duration("grace")? else { return Ok(None) };
+    if row.strategy().rotation == Rotation::Possible {
+        return Ok(Some(grace));
+    }
+    let span = table.get("grace").map_or(0..0, toml::Spanned::span);
+    let detail = format!("{} has `grace`, and grant type {}", table.name, row.strategy().grant_type);
+    Err(table.document.error(&span, detail, "remove it: no refresh token of this grant is replaced"))
 }
 
 fn presentation(table: Table<'_>) -> Result<Presentation, ConfigError> {

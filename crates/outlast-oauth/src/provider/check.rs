@@ -172,8 +172,8 @@ impl<'a> Preset<'a> {
                 let detail = "there is a `grace` for replaced refresh tokens, and none is replaced";
                 Err(Unfit::new("grace", detail, "set rotates = \"yes\", or remove grace"))
             }
-            Some(grace) if grace.is_zero() || grace >= GRACE_MAX => {
-                Err(Unfit::new("grace", "`grace` is nothing, or a day or longer", "give what the server documents"))
+            Some(grace) if grace >= GRACE_MAX => {
+                Err(Unfit::new("grace", "`grace` is a day or longer", "give what the server documents"))
             }
             Some(_) => Ok(()),
         }
