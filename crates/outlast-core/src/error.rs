@@ -130,6 +130,8 @@ codes! {
     ServerUnreachable = "server-unreachable", Wait;
     /// A step began, and nobody knows whether it came to its end.
     StepAmbiguous = "step-ambiguous", Decide;
+    /// The work of a step failed, and trying again does not help.
+    StepFailed = "step-failed", FixConfig;
     /// The key of a step was used before with another input.
     StepInputChanged = "step-input-changed", FixConfig;
     /// A step failed so often that it is not tried again before a person says so.

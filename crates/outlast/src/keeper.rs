@@ -12,6 +12,7 @@ use crate::settings::GrantSettings;
 use crate::spending::Spending;
 use crate::subject_grant::{TokensBehind, refuses_tokens};
 use crate::system_clock::CoarseTime;
+use crate::task::WAKES_MAX;
 use crate::token_error::TokenError;
 use crate::window::{Opened, Windows};
 use outlast_core::classify::{Evidence, Quirks, Verdict};
@@ -24,7 +25,7 @@ use outlast_core::strategy::{GrantType, Renewal, Renewing, Rotation, Unrenewable
 use outlast_core::token::TokenSet;
 use outlast_core::wire::{Fault, Provider, TokenEndpoint};
 use outlast_core::{
-    Ask, Clock, Code, Copied, Generation, Grant, GrantId, Happening, Lease, Outcome, Plan, Process, Standing,
+    Ask, Clock, Code, Copied, Generation, Grant, GrantId, Happening, Journal, Lease, Outcome, Plan, Process, Standing,
     StoreError, Terms, Timestamp, TokenStore,
 };
 use outlast_oauth::dpop::{self, Nonces};
@@ -62,6 +63,7 @@ pub(crate) struct Entry {
 
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn TokenStore>,
+    pub(crate) journal: Arc<dyn Journal>,
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,
     pub(crate) discovery: Arc<dyn Discovery>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -91,6 +93,8 @@ struct Inner {
     /// Those that are there for other grants alone.
     supporting: BTreeSet<GrantId>,
     spending: Spending,
+    /// Turns of tasks that go on after a login (F83).
+    wakes: Arc<tokio::sync::Semaphore>,
 }
 
 /// One attempt to renew.
@@ -147,6 +151,7 @@ impl Keeper {
             servers: Servers::default(),
             supporting,
             spending: Spending::default(),
+            wakes: Arc::new(tokio::sync::Semaphore::new(WAKES_MAX)),
         }))
     }
 
@@ -188,6 +193,10 @@ impl Keeper {
 
     pub(crate) fn servers(&self) -> &Servers {
         &self.0.servers
+    }
+
+    pub(crate) fn wakes(&self) -> Arc<tokio::sync::Semaphore> {
+        Arc::clone(&self.0.wakes)
     }
 
     pub(crate) fn spending(&self) -> &Spending {

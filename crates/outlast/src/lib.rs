@@ -52,6 +52,7 @@ mod spending;
 mod subject_grant;
 mod sync;
 mod system_clock;
+pub mod task;
 mod token_error;
 mod unpersisted;
 mod window;

@@ -8,9 +8,9 @@ use crate::subject_grant::{Broken, check_chains};
 use crate::system_clock::{CoarseTime, SystemClock};
 use outlast_core::strategy::GrantType;
 use outlast_core::wire::TokenEndpoint;
-use outlast_core::{Clock, Code, Grant, GrantId, Process, StoreError, TokenStore};
+use outlast_core::{Clock, Code, Grant, GrantId, Journal, Process, StoreError, TokenStore};
 use outlast_oauth::{HttpTokenEndpoint, grant_type};
-use outlast_store::{KeySource, MemoryStore, SqliteStore};
+use outlast_store::{KeySource, MemoryJournal, MemoryStore, SqliteStore};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ pub struct Settings {
     supporting: Vec<GrantSettings>,
     clock: Option<Arc<dyn Clock>>,
     store: Option<Arc<dyn TokenStore>>,
+    journal: Option<Arc<dyn Journal>>,
     endpoint: Option<Arc<dyn TokenEndpoint>>,
     process: Process,
 }
@@ -119,6 +120,7 @@ impl Settings {
             supporting: vec![],
             clock: None,
             store: None,
+            journal: None,
             endpoint: None,
             process: Process::default(),
         }
@@ -164,6 +166,12 @@ impl Settings {
         Self { store: Some(store), ..self }
     }
 
+    /// Other journals of tasks than those beside the embedded store.
+    #[must_use]
+    pub fn journal(self, journal: Arc<dyn Journal>) -> Self {
+        Self { journal: Some(journal), ..self }
+    }
+
     /// Another road to the token endpoint than the hardened HTTP client, for simulations.
     #[must_use]
     pub fn endpoint(self, endpoint: Arc<dyn TokenEndpoint>) -> Self {
@@ -181,11 +189,16 @@ impl Settings {
         let supporting = self.supporting.iter().map(|settings| settings.id.clone()).collect();
         let grants = rows(self.grants.into_iter().chain(self.supporting).collect())?;
         check_exchanges(&grants)?;
-        let store = match (self.store, &self.home) {
-            (Some(store), _) => store,
-            (None, Some(home)) => Arc::new(SqliteStore::open(home, self.key)?) as Arc<dyn TokenStore>,
-            (None, None) => Arc::new(MemoryStore::new()),
+        let (store, beside): (Arc<dyn TokenStore>, Arc<dyn Journal>) = match (self.store, &self.home) {
+            (Some(store), _) => (store, Arc::new(MemoryJournal::new())),
+            (None, Some(home)) => {
+                let store = SqliteStore::open(home, self.key)?;
+                let journal = store.journal();
+                (Arc::new(store), Arc::new(journal))
+            }
+            (None, None) => (Arc::new(MemoryStore::new()), Arc::new(MemoryJournal::new())),
         };
+        let journal = self.journal.unwrap_or(beside);
         let (clock, coarse) = match self.clock {
             Some(clock) => (clock, CoarseTime::never()),
             None => {
@@ -196,7 +209,7 @@ impl Settings {
         let endpoint = self.endpoint.unwrap_or_else(|| Arc::new(HttpTokenEndpoint::new(Arc::clone(&clock))));
         let discovery: Arc<dyn Discovery> = Arc::new(HttpDiscovery);
         Ok({
-            let parts = Parts { store, endpoint, discovery, clock, coarse, process: self.process };
+            let parts = Parts { store, journal, endpoint, discovery, clock, coarse, process: self.process };
             Keeper::new(parts, grants, supporting)
         })
     }

@@ -4,9 +4,11 @@
 mod entry;
 mod name;
 mod next;
+mod summary;
 mod view;
 
 pub use entry::{Decision, Digest, Effect, Entry, Event, Output, Place};
 pub use name::{StepKey, TaskId};
 pub use next::{ATTEMPTS_MAX, Next, Wish, back_off, next};
+pub use summary::{Block, Progress, Stand, Summary};
 pub use view::{Parked, StepState, StepView, TaskView};

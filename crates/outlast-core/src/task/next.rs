@@ -54,10 +54,7 @@ pub enum Next<'a> {
         not_before: Timestamp,
     },
     /// It runs at this moment, in this very runner.
-    Running {
-        /// When it began.
-        since: Timestamp,
-    },
+    Running,
 }
 
 /// What is to be done with a step, from all that the journal says. There is one runner at a time: a step
@@ -66,8 +63,11 @@ pub fn next<'a>(task: &'a TaskView, wish: Wish<'_>) -> Next<'a> {
     if task.closed_at.is_some() {
         return Next::Closed;
     }
-    let Some(step) = task.step(wish.key) else {
-        return Next::Run { attempt: 1, not_before: Timestamp::default() };
+    let step = match task.step(wish.key) {
+        Some(step) => step,
+        // About to be written down.
+        None if wish.running => return Next::Running,
+        None => return Next::Run { attempt: 1, not_before: Timestamp::default() },
     };
     if let (Some(then), Some(now)) = (step.input, wish.input)
         && then != now
@@ -77,10 +77,10 @@ pub fn next<'a>(task: &'a TaskView, wish: Wish<'_>) -> Next<'a> {
     let run = |not_before| Next::Run { attempt: step.starts.saturating_add(1), not_before };
     match &step.state {
         StepState::Done { output, .. } => Next::Reuse(output),
+        StepState::Failed { .. } | StepState::Rerun | StepState::Started { .. } if wish.running => Next::Running,
         StepState::Failed { reason, .. } if step.is_poisoned() => Next::Poisoned { failures: step.failures, reason },
         StepState::Failed { at, .. } => run(at.plus(back_off(step.failures))),
         StepState::Rerun => run(Timestamp::default()),
-        StepState::Started { at, .. } if wish.running => Next::Running { since: *at },
         StepState::Started { at, effect, .. } => match (effect, wish.effect) {
             (Effect::Idempotent, Effect::Idempotent) => run(Timestamp::default()),
             // What was begun as something to be done once stays that, whatever is said of it now.
@@ -175,7 +175,8 @@ mod tests {
         let key = key("page-1");
         let wish = |running| Wish { key: &key, effect: Effect::Once, input: None, running };
         let lost = folded([opened(), started(Effect::Once)]);
-        assert!(matches!(next(&lost, wish(true)), Next::Running { .. }));
+        assert_eq!(next(&lost, wish(true)), Next::Running);
+        assert_eq!(next(&folded([opened()]), wish(true)), Next::Running, "not written down yet");
         assert!(
             matches!(next(&lost, wish(false)), Next::Ambiguous { .. }),
             "whoever ran it gave up, in this very runner"

@@ -2,6 +2,7 @@
 
 use super::entry::{Decision, Digest, Effect, Entry, Event, Output};
 use super::name::StepKey;
+use super::summary::Progress;
 use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::grant::GrantId;
@@ -26,6 +27,8 @@ pub struct TaskView {
     pub closed_at: Option<Timestamp>,
     /// How long the longest of its steps ran that came to their end.
     pub longest_step: Duration,
+    /// How far it has come.
+    pub progress: Progress,
     steps: Vec<StepView>,
     places: HashMap<StepKey, u32>,
 }
@@ -130,9 +133,8 @@ impl TaskView {
                 self.end(key, StepState::Done { output, at, took });
             }
             Event::Failed { key, reason, counts } => {
-                let step = self.at(key);
+                let step = self.at(key, StepState::Failed { at, reason });
                 step.failures = step.failures.saturating_add(u32::from(counts));
-                step.state = StepState::Failed { at, reason };
             }
             Event::Opened { runner } => {
                 self.fence += 1;
@@ -151,28 +153,29 @@ impl TaskView {
             Event::Resumed { grant } => self.parked.retain(|parked| parked.grant != grant),
             Event::Started { key, effect, input } => {
                 let fence = self.fence();
-                let step = self.at(key);
+                let step = self.at(key, StepState::Started { at, fence, effect });
                 step.starts = step.starts.saturating_add(1);
                 step.input = input.or(step.input);
-                step.state = StepState::Started { at, fence, effect };
             }
         }
     }
 
     /// Comes to its end, or is put back to its beginning: no failure before counts any more.
     fn end(&mut self, key: StepKey, state: StepState) {
-        let step = self.at(key);
-        step.failures = 0;
-        step.state = state;
+        self.at(key, state).failures = 0;
     }
 
-    /// The step of that key; one that was never started is to be run.
-    fn at(&mut self, key: StepKey) -> &mut StepView {
+    /// Puts a step into a state; one that is not there yet is added.
+    fn at(&mut self, key: StepKey, state: StepState) -> &mut StepView {
         let next = self.steps.len();
         let place = *self.places.entry(key.clone()).or_insert(u32::try_from(next).unwrap_or(u32::MAX)) as usize;
         if place >= next {
             self.steps.push(StepView { key, starts: 0, failures: 0, input: None, state: StepState::Rerun });
+            self.progress.steps = self.steps.len();
         }
-        &mut self.steps[place.min(next)]
+        let step = &mut self.steps[place.min(next)];
+        self.progress.change(&step.state, &state);
+        step.state = state;
+        step
     }
 }

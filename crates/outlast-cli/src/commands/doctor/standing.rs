@@ -212,6 +212,7 @@ mod tests {
             | Code::RegistrationRefused
             | Code::RequestInvalid
             | Code::StepAmbiguous
+            | Code::StepFailed
             | Code::StepInputChanged
             | Code::StepPoisoned
             | Code::StepUpRequired
