@@ -27,6 +27,7 @@ pub mod sign_in;
 pub mod store;
 pub mod strategy;
 pub mod task;
+pub mod task_plan;
 pub mod token;
 pub mod token_response;
 pub mod wanted;
