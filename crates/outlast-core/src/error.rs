@@ -114,6 +114,8 @@ codes! {
     NotReplayed = "not-replayed", Retry;
     /// A step brought more than is recorded.
     OutputTooLarge = "output-too-large", FixConfig;
+    /// A task plan cannot be read or has a mistake, or an output is not what it is wanted for.
+    PlanInvalid = "plan-invalid", FixConfig;
     /// The authorization server registers no client for us.
     RegistrationRefused = "registration-refused", FixConfig;
     /// The resource refuses tokens that were just renewed; renewals stop for a while.

@@ -3,10 +3,10 @@
 //! Reading it fetches no secret. A secret is fetched when its grant is wanted, so that one that
 //! cannot be had stands in nobody else's way.
 
-mod address;
+pub(crate) mod address;
 mod append;
 mod client;
-mod document;
+pub(crate) mod document;
 mod error;
 mod grant;
 mod habit;

@@ -12,6 +12,7 @@ mod proxy;
 mod server;
 mod sidecar;
 pub mod status;
+pub mod task_plan;
 pub mod token_file;
 
 pub use sidecar::{Options, Sidecar, SidecarError, draw_capability};

@@ -73,6 +73,7 @@ pub use outlast_core::plan::{Ask, By, Rejected};
 pub use outlast_core::secret::Secret;
 pub use outlast_core::store::{Copied, StoreError};
 pub use outlast_core::strategy::{GrantType, Recovery, Renewal, Rotation, Strategy};
+pub use outlast_core::task_plan;
 pub use outlast_core::token::{Generation, TokenSet, TokenType};
 pub use outlast_core::token_response::read_token_set;
 pub use outlast_core::wire::{Provider, SigningKey, TokenResponse};

@@ -209,6 +209,7 @@ mod tests {
             | Code::LoginUnavailable
             | Code::NotReplayed
             | Code::OutputTooLarge
+            | Code::PlanInvalid
             | Code::RegistrationRefused
             | Code::RequestInvalid
             | Code::StepAmbiguous
