@@ -116,6 +116,8 @@ codes! {
     OutputTooLarge = "output-too-large", FixConfig;
     /// A task plan cannot be read or has a mistake, or an output is not what it is wanted for.
     PlanInvalid = "plan-invalid", FixConfig;
+    /// A request or a task is more than is recorded of one.
+    RecordLimit = "record-limit", FixConfig;
     /// The authorization server registers no client for us.
     RegistrationRefused = "registration-refused", FixConfig;
     /// The resource refuses tokens that were just renewed; renewals stop for a while.

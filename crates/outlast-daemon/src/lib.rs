@@ -9,10 +9,12 @@ mod control;
 pub mod login_event;
 mod metrics;
 mod proxy;
+mod record;
 mod server;
 mod sidecar;
 pub mod status;
 pub mod task_plan;
 pub mod token_file;
 
-pub use sidecar::{Options, Sidecar, SidecarError, draw_capability};
+pub use record::RecordCounts;
+pub use sidecar::{Options, Recording, Sidecar, SidecarError, draw_capability};

@@ -12,6 +12,7 @@ const CLASSES: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Metrics {
     requests: AtomicU64,
+    replayed: AtomicU64,
     control: AtomicU64,
     answers: [AtomicU64; CLASSES],
     failures: Vec<AtomicU64>,
@@ -21,6 +22,7 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             requests: AtomicU64::new(0),
+            replayed: AtomicU64::new(0),
             control: AtomicU64::new(0),
             answers: Default::default(),
             failures: Code::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
@@ -39,6 +41,10 @@ pub(crate) struct GrantGauge {
 impl Metrics {
     pub(crate) fn request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn replayed(&self) {
+        self.replayed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn control_request(&self) {
@@ -64,6 +70,8 @@ impl Metrics {
         let mut text = String::new();
         counter(&mut text, "outlast_proxy_requests_total", "Requests that reached the proxy.");
         sample(&mut text, "outlast_proxy_requests_total", "", load(&self.requests));
+        counter(&mut text, "outlast_proxy_replayed_total", "Requests that were answered from the record of a task.");
+        sample(&mut text, "outlast_proxy_replayed_total", "", load(&self.replayed));
         counter(&mut text, "outlast_control_requests_total", "Requests on the control socket.");
         sample(&mut text, "outlast_control_requests_total", "", load(&self.control));
         counter(&mut text, "outlast_proxy_answers_total", "Answers of the proxy by class of status.");

@@ -4,26 +4,28 @@ mod admit;
 mod answer;
 mod forward;
 mod gate;
+mod recorded;
 mod route;
 mod strip;
 
-pub(crate) use admit::{Capabilities, draw, shows_capability};
+pub(crate) use admit::{Admission, Capabilities, draw, shows_capability};
 pub(crate) use answer::{AnswerBody, retry_after, status, whole_seconds};
+pub(crate) use strip::OUTLAST_REPLAYED;
 
 use crate::metrics::Metrics;
 use answer::Failure;
-use forward::Upstream;
-use http::{Request, Response, StatusCode, Uri};
-use http_body_util::BodyExt;
+use forward::{Asked, SendError, Upstream};
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Either};
 use hyper::body::Incoming;
-use outlast::middleware::{AuthorizeError, OUTLAST_CODE, OUTLAST_REPLAY, Policy, authorize};
-use outlast::{Clock, Code, GrantHandle, GrantId, Keeper};
+use outlast::middleware::{AuthorizeError, OUTLAST_CODE, OUTLAST_REPLAY, PeekedBody, Policy, authorize};
+use outlast::{Clock, Code, GrantHandle, GrantId, Keeper, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The proxy, as all its connections share it.
 pub(crate) struct Proxy {
-    routes: BTreeMap<GrantId, Route>,
+    routes: BTreeMap<GrantId, Arc<Route>>,
     capabilities: Arc<Capabilities>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
@@ -35,6 +37,18 @@ pub(crate) struct Proxy {
 struct Route {
     handle: GrantHandle,
     upstream: Option<(Uri, Upstream)>,
+}
+
+type Answered = Response<PeekedBody<Incoming>>;
+
+impl Route {
+    /// Sends a request that is addressed to the upstream, with the grant's token.
+    async fn send(&self, policy: &Policy, request: Request<Asked>) -> Result<Answered, AuthorizeError<SendError>> {
+        let once = request.headers().contains_key(OUTLAST_REPLAY);
+        // A route without an upstream is given no request.
+        let Some((_, upstream)) = &self.upstream else { return Err(AuthorizeError::Send(SendError::Timeout)) };
+        authorize(&self.handle, policy, request, |request| upstream.send(request, once)).await
+    }
 }
 
 /// What a proxy is made with.
@@ -61,7 +75,7 @@ impl Proxy {
         let route = |handle: GrantHandle| {
             let upstream = handle.settings().upstream.clone();
             let upstream = upstream.map(|origin| (origin, Upstream::new(tls.clone())));
-            (handle.id().clone(), Route { handle, upstream })
+            (handle.id().clone(), Arc::new(Route { handle, upstream }))
         };
         Ok(Self {
             routes: handles.into_iter().map(route).collect(),
@@ -86,7 +100,7 @@ impl Proxy {
     }
 
     async fn pass(&self, mut request: Request<Incoming>) -> Result<Response<AnswerBody>, Failure> {
-        let (route, upstream, target) = {
+        let (route, recorder, target) = {
             let (head, body) = request.into_parts();
             gate::check(&head, self.port)?;
             // Who shows no capability does not even learn which grants there are.
@@ -94,38 +108,42 @@ impl Proxy {
             let (grant, rest) = route::split(head.uri.path())?;
             let route = self.routes.get(&grant).ok_or_else(route::unknown_grant)?;
             admission.covers(&grant)?;
-            let (origin, upstream) = route.upstream.as_ref().ok_or_else(|| no_upstream(&grant))?;
+            let (origin, _) = route.upstream.as_ref().ok_or_else(|| no_upstream(&grant))?;
             let target = route::target(origin, rest, head.uri.query())?;
             request = Request::from_parts(head, body);
-            (route, upstream, target)
+            (route, admission.recorder, target)
         };
         strip::request(request.headers_mut(), route.handle.settings().presentation.field());
         *request.uri_mut() = target;
-        let once = request.headers().contains_key(OUTLAST_REPLAY);
-        let send = |request| upstream.send(request, once);
-        let sent = authorize(&route.handle, &self.policy, request, send).await;
-        match sent {
-            Ok(response) => {
-                self.note_refusal(&response);
-                Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
-            }
-            Err(AuthorizeError::Send(error)) => Err(error.failure()),
-            Err(AuthorizeError::Token(error)) => Err(Failure::token(&error, self.clock.now())),
-            Err(_) => Err(Failure {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                code: Code::Internal,
-                detail: "the request could not be passed on. Stop and report it".to_owned(),
-                retry_after: None,
-            }),
+        if let Some(recorder) = recorder {
+            return self.pass_recorded(&recorder, route, request).await;
         }
+        let sent = route.send(&self.policy, request.map(Either::Left)).await;
+        let response = sent.map_err(|error| failure(&error, self.clock.now()))?;
+        self.note_refusal(response.headers());
+        Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
     }
 
     /// Counts a refusal that the upstream gave and that could not be mended.
-    fn note_refusal<B>(&self, response: &Response<B>) {
-        let code = response.headers().get(OUTLAST_CODE).and_then(|value| value.to_str().ok()).and_then(Code::parse);
+    fn note_refusal(&self, headers: &HeaderMap) {
+        let code = headers.get(OUTLAST_CODE).and_then(|value| value.to_str().ok()).and_then(Code::parse);
         if let Some(code) = code {
             self.metrics.failure(code);
         }
+    }
+}
+
+/// Why a request got no answer of its upstream.
+fn failure(error: &AuthorizeError<SendError>, now: Timestamp) -> Failure {
+    match error {
+        AuthorizeError::Send(error) => error.failure(),
+        AuthorizeError::Token(error) => Failure::token(error, now),
+        _ => Failure {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: Code::Internal,
+            detail: "the request could not be passed on. Stop and report it".to_owned(),
+            retry_after: None,
+        },
     }
 }
 

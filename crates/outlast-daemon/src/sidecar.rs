@@ -2,11 +2,13 @@
 
 use crate::control::{Control, ControlSocket, Logins};
 use crate::metrics::Metrics;
-use crate::proxy::{AnswerBody, Capabilities, Parts, Proxy, draw};
+use crate::proxy::{Admission, AnswerBody, Capabilities, Parts, Proxy, draw};
+use crate::record::{RecordCounts, Recorder};
 use crate::server::{Answerer, serve};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use outlast::middleware::Policy;
+use outlast::task::{Task, TaskError};
 use outlast::{Code, GrantId, Keeper, Refresher, Secret};
 use std::fmt;
 use std::io;
@@ -58,6 +60,8 @@ pub enum SidecarError {
         /// Why.
         cause: io::Error,
     },
+    /// The task cannot be recorded.
+    Task(TaskError),
     /// The platform's trusted certificates cannot be had.
     Tls(String),
     /// There are more capabilities than are kept.
@@ -71,6 +75,7 @@ impl SidecarError {
             Self::NotLoopback { .. } => Code::InsecureAddress,
             Self::NoRandomNumbers | Self::TooManyCapabilities => Code::Internal,
             Self::Proxy { .. } | Self::Socket { .. } | Self::Tls(_) => Code::ConfigurationInvalid,
+            Self::Task(cause) => cause.code(),
         }
     }
 }
@@ -88,6 +93,7 @@ impl fmt::Display for SidecarError {
             Self::Socket { path, cause } => {
                 write!(f, "the control socket {} cannot be opened: {cause}", path.display())
             }
+            Self::Task(cause) => cause.fmt(f),
             Self::Tls(cause) => {
                 write!(f, "the trusted certificates of this system cannot be read: {cause}; install ca-certificates")
             }
@@ -100,6 +106,7 @@ impl std::error::Error for SidecarError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Proxy { cause, .. } | Self::Socket { cause, .. } => Some(cause),
+            Self::Task(cause) => Some(cause),
             Self::NotLoopback { .. } | Self::NoRandomNumbers | Self::Tls(_) | Self::TooManyCapabilities => None,
         }
     }
@@ -111,6 +118,28 @@ impl std::error::Error for SidecarError {
 /// If the operating system has no random numbers.
 pub fn draw_capability() -> Result<Secret, SidecarError> {
     draw().map_err(|_| SidecarError::NoRandomNumbers)
+}
+
+/// The recording of a task's requests, which goes on as long as its sidecar runs.
+#[derive(Debug)]
+pub struct Recording(Arc<Recorder>);
+
+impl Recording {
+    /// The program is started again: its requests are counted from the first.
+    pub fn rewind(&self) {
+        self.0.rewind();
+    }
+
+    /// How many requests were answered from the record so far, and how many were sent.
+    pub fn counts(&self) -> RecordCounts {
+        self.0.counts()
+    }
+
+    /// Waits until no answer is coming in that is to be recorded. One that was under way when its program
+    /// ended is taken in for at most a minute.
+    pub async fn settled(&self) {
+        self.0.settled().await;
+    }
 }
 
 /// A running sidecar. Dropping it stops it at once; [`Sidecar::shutdown`] lets requests end first.
@@ -195,6 +224,26 @@ impl Sidecar {
         let secret = draw_capability()?;
         let kept = self.capabilities.add(secret.clone(), grants.map(|grants| grants.into_iter().collect()));
         if kept { Ok(secret) } else { Err(SidecarError::TooManyCapabilities) }
+    }
+
+    /// A new word like that, whose requests are recorded as steps of `task`, and answered from its record
+    /// when they come again. Requests of the `repeatable` grants may be sent again that have no outcome.
+    ///
+    /// # Errors
+    /// If the task cannot be read, there are no random numbers or too many capabilities.
+    pub async fn record(
+        &self,
+        grants: Option<Vec<GrantId>>,
+        task: Task,
+        repeatable: Vec<GrantId>,
+    ) -> Result<(Secret, Recording), SidecarError> {
+        let recorder = Recorder::open(task, repeatable.into_iter().collect()).await.map_err(SidecarError::Task)?;
+        let recorder = Arc::new(recorder);
+        let secret = draw_capability()?;
+        let grants = grants.map(|grants| grants.into_iter().collect());
+        let admission = Admission { grants, recorder: Some(Arc::clone(&recorder)) };
+        let kept = self.capabilities.add_for(secret.clone(), admission);
+        if kept { Ok((secret, Recording(recorder))) } else { Err(SidecarError::TooManyCapabilities) }
     }
 
     /// Takes no more requests, waits at most 25 s for those under way, and removes the socket.

@@ -2,13 +2,14 @@
 //! and nothing else.
 
 use super::answer::Failure;
+use crate::record::Recorder;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, StatusCode};
 use outlast::{Code, GrantId, Secret};
 use std::collections::BTreeSet;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// The field that clients use which know only of API keys.
 pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -24,18 +25,22 @@ pub(crate) struct Capabilities(RwLock<Vec<Capability>>);
 #[derive(Debug)]
 struct Capability {
     secret: Secret,
-    /// The grants it opens; all of them where there is no list.
-    grants: Option<BTreeSet<GrantId>>,
+    admission: Admission,
 }
 
-/// What the capability that was shown opens.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Admission(Option<BTreeSet<GrantId>>);
+/// What a capability opens.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Admission {
+    /// The grants it opens; all of them where there is no list.
+    pub(crate) grants: Option<BTreeSet<GrantId>>,
+    /// Who records what is asked with it; nobody, usually.
+    pub(crate) recorder: Option<Arc<Recorder>>,
+}
 
 impl Admission {
     /// Whether it opens `grant`.
     pub(crate) fn covers(&self, grant: &GrantId) -> Result<(), Failure> {
-        match &self.0 {
+        match &self.grants {
             Some(grants) if !grants.contains(grant) => Err(refused(format!(
                 "this capability does not open grant {grant}. Stop, and ask the person who runs Outlast; \
                  do not use another credential"
@@ -55,10 +60,15 @@ pub(crate) fn draw() -> Result<Secret, getrandom::Error> {
 impl Capabilities {
     /// Lets `secret` open `grants`, or all of them; false if there are too many capabilities.
     pub(crate) fn add(&self, secret: Secret, grants: Option<BTreeSet<GrantId>>) -> bool {
+        self.add_for(secret, Admission { grants, recorder: None })
+    }
+
+    /// The same, for whatever an admission says.
+    pub(crate) fn add_for(&self, secret: Secret, admission: Admission) -> bool {
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let fits = kept.len() < CAPABILITIES_MAX && !secret.is_empty();
         if fits {
-            kept.push(Capability { secret, grants });
+            kept.push(Capability { secret, admission });
         }
         fits
     }
@@ -80,7 +90,7 @@ impl Capabilities {
             }
         }
         match found {
-            Some(capability) => Ok(Admission(capability.grants.clone())),
+            Some(capability) => Ok(capability.admission.clone()),
             None => Err(refused(
                 "the request shows no valid capability. Use the value of OUTLAST_CAPABILITY as the API key or bearer \
                  token; it is set in every process that `outlast run` starts. Otherwise stop; do not use another \

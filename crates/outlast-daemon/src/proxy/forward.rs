@@ -5,7 +5,7 @@ use super::strip;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
-use http_body_util::{Either, Empty};
+use http_body_util::{Either, Empty, Full};
 use hyper::body::{Body, Incoming};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -49,8 +49,11 @@ struct Pool {
     asleep: Duration,
 }
 
+/// The body of a request: as it comes in, or known as a whole.
+pub(crate) type Asked = Either<Incoming, Full<Bytes>>;
+
 /// What is sent: a request's own body, or on a second way that of a request that has none.
-type Sent = Either<ReplayBody<Incoming>, Empty<Bytes>>;
+type Sent = Either<ReplayBody<Asked>, Empty<Bytes>>;
 
 /// Why an upstream gave no answer.
 #[derive(Debug)]
@@ -78,6 +81,14 @@ impl fmt::Display for SendError {
 impl std::error::Error for SendError {}
 
 impl SendError {
+    /// Whether nothing at all was sent.
+    pub(crate) fn is_unsent(&self) -> bool {
+        match self {
+            Self::Client(error) => error.is_connect(),
+            Self::Timeout => false,
+        }
+    }
+
     /// The answer to give for it.
     pub(crate) fn failure(&self) -> Failure {
         let status = match self {
@@ -132,7 +143,7 @@ impl Upstream {
     /// not where `once` forbids it, and not with a proof.
     pub(crate) async fn send(
         &self,
-        mut request: Request<ReplayBody<Incoming>>,
+        mut request: Request<ReplayBody<Asked>>,
         once: bool,
     ) -> Result<Response<Incoming>, SendError> {
         // Which version the upstream speaks is settled when connecting; what the client speaks has no say.

@@ -39,10 +39,13 @@ static OF_THE_CLIENT: [HeaderName; 13] = [
 /// Beginning of the fields that claim where a request came from.
 const FORWARDING: &str = "x-forwarded-";
 
+/// Marks an answer that was recorded earlier and is given again.
+pub(crate) const OUTLAST_REPLAYED: HeaderName = HeaderName::from_static("outlast-replayed");
+
 /// Of the upstream alone. Cookies and the promise of https would hold for every port of this
 /// machine, and another service named here would be reached around this proxy.
-static OF_THE_UPSTREAM: [HeaderName; 5] =
-    [ALT_SVC, OUTLAST_CODE, PROXY_AUTHENTICATE, SET_COOKIE, STRICT_TRANSPORT_SECURITY];
+static OF_THE_UPSTREAM: [HeaderName; 6] =
+    [ALT_SVC, OUTLAST_CODE, OUTLAST_REPLAYED, PROXY_AUTHENTICATE, SET_COOKIE, STRICT_TRANSPORT_SECURITY];
 
 /// Strips a request's fields, `own` among them: the one that is to carry the grant's token. What is
 /// set afterwards cannot be removed by them.
@@ -199,6 +202,7 @@ mod tests {
             ("content-type", "text/plain"),
             ("location", "https://elsewhere.example/"),
             ("outlast-code", "spoofed"),
+            ("outlast-replayed", "spoofed"),
             ("retry-after", "3"),
             ("set-cookie", "a=b"),
             ("strict-transport-security", "max-age=1"),

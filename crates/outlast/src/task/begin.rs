@@ -110,7 +110,7 @@ impl Task {
 
     /// Writes that the step begins. On a task of its own: a caller that goes away leaves no step behind that
     /// seems to have begun.
-    async fn start(
+    pub(super) async fn start(
         &self,
         step: &Step,
         claim: Arc<dyn Claim>,

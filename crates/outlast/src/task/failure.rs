@@ -14,13 +14,14 @@ pub struct Failure {
     pub(crate) advice: Advice,
     pub(crate) undone: bool,
     pub(crate) pause: Option<Duration>,
+    pub(crate) counts: bool,
 }
 
 impl Failure {
     /// Failed, and the work vouches that it did nothing that must not be done again: a request that was
     /// never sent, or that the server refused before it did anything. `reason` is recorded; no secrets in it.
     pub fn undone(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), advice: Advice::Retry, undone: true, pause: None }
+        Self { reason: reason.into(), advice: Advice::Retry, undone: true, pause: None, counts: true }
     }
 
     /// Failed, and nobody knows whether it did something.
@@ -33,6 +34,12 @@ impl Failure {
     #[must_use]
     pub fn advice(self, advice: Advice) -> Self {
         Self { advice, ..self }
+    }
+
+    /// Not counted among the failures that a step may have: whoever asks for it keeps count by himself.
+    #[must_use]
+    pub fn uncounted(self) -> Self {
+        Self { counts: false, ..self }
     }
 
     /// The advice of a code, as replies of the sidecar carry one.

@@ -39,6 +39,7 @@
 //!   process. [`TaskSettings::hold`] bounds that wait.
 //! - [`Tasks`] lists, shows, resolves and deletes, without running anything.
 
+mod again;
 mod begin;
 mod context;
 mod error;
@@ -57,9 +58,10 @@ pub use error::TaskError;
 pub use failure::Failure;
 pub use outlast_core::journal::{Claim, Journal, JournalError};
 pub use outlast_core::task::{
-    ATTEMPTS_MAX, Block, Digest, Effect, Output, Parked, Progress, Stand, StepKey, StepState, StepView, Summary,
-    TaskId, TaskView,
+    ATTEMPTS_MAX, Block, Decision, Digest, Effect, Entry, Event, Next, Output, Parked, Place, Progress, Stand, StepKey,
+    StepState, StepView, Summary, TaskId, TaskView, Wish, next,
 };
+pub use outlast_store::sha256;
 pub use run::{Begun, Ended, StepRun};
 pub use settings::{Change, Reporter, TaskSettings};
 pub use step::{Recorded, Step};
@@ -67,7 +69,6 @@ pub use tasks::{Resolution, Tasks};
 
 use crate::keeper::Keeper;
 use futures_util::StreamExt;
-use outlast_core::task::Event;
 use outlast_core::{GrantId, Timestamp};
 use seat::Seat;
 use serde::Serialize;

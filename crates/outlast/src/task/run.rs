@@ -117,7 +117,7 @@ impl StepRun {
     }
 
     async fn record_failure(self, failure: Failure) -> Result<Ended, TaskError> {
-        let Failure { reason, advice, undone, pause } = failure;
+        let Failure { reason, advice, undone, pause, counts } = failure;
         let key = self.step.key.clone();
         // F85: what a dead credential spoilt is tried again after the login, however often that happens.
         let dead = park::any_needs_a_person(&self.task, &self.step.grants).await;
@@ -127,7 +127,7 @@ impl StepRun {
             task.report(Change::Failed { key: key.clone(), reason });
             return Ok(Ended::GivenUp(TaskError::Ambiguous { task: task.id().clone(), key, since }));
         }
-        self.write(Event::Failed { key: key.clone(), reason: reason.clone(), counts: !dead }).await?;
+        self.write(Event::Failed { key: key.clone(), reason: reason.clone(), counts: counts && !dead }).await?;
         let Self { task, running, woken, .. } = self;
         drop((running, woken));
         task.report(Change::Failed { key: key.clone(), reason: reason.clone() });

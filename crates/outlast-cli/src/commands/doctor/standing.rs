@@ -210,6 +210,7 @@ mod tests {
             | Code::NotReplayed
             | Code::OutputTooLarge
             | Code::PlanInvalid
+            | Code::RecordLimit
             | Code::RegistrationRefused
             | Code::RequestInvalid
             | Code::StepAmbiguous
