@@ -71,10 +71,13 @@ impl Breaker {
     }
 
     /// The breaker after the attempt that was begun at `begun` brought no token: a failure says
-    /// nothing about what the resource thinks of renewed tokens, and has a pause of its own.
+    /// nothing about what the resource thinks of renewed tokens, and has a pause of its own. What was
+    /// forced since the held token was `issued` belongs to the same renewal, tried again after a
+    /// crash or a lost answer.
     #[must_use]
-    pub fn failed(&self, begun: Timestamp) -> Self {
-        if self.forced.last() != Some(&begun) {
+    pub fn failed(&self, begun: Timestamp, issued: Option<Timestamp>) -> Self {
+        let brought_none = |forced: &Timestamp| *forced == begun || issued.is_some_and(|issued| *forced > issued);
+        if !self.forced.last().is_some_and(brought_none) {
             return self.clone();
         }
         let forced = self.forced[..self.forced.len() - 1].to_vec();
@@ -152,5 +155,16 @@ mod tests {
             }
         }
         assert_eq!(renewals, FORCED_PER_WINDOW_MAX);
+    }
+
+    #[test]
+    fn l1_a_forced_renewal_that_crashed_and_then_failed_stops_none_after_the_outage() {
+        let issued = Some(at(0));
+        // Begun at 100, where the process died; tried again at 160 by the next, which found no server.
+        let crashed = Breaker::default().forced_at(false, at(100));
+        assert_eq!(crashed.failed(at(160), issued).permits(false, at(161)), Ok(()));
+        // A renewal of long ago did bring the held token, and stays counted.
+        let long_ago = Breaker::default().forced_at(false, at(0));
+        assert_eq!(long_ago.failed(at(160), Some(at(1))), long_ago);
     }
 }

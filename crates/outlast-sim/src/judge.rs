@@ -82,7 +82,8 @@ impl Pending {
 struct Doubted {
     token: String,
     sends: u32,
-    began_at: u64,
+    /// As its note of intent says, which a slow disk makes older than the request.
+    noted_at: u64,
     ended_at: Option<u64>,
     by: Option<Arc<Process>>,
     definite: bool,
@@ -180,7 +181,7 @@ impl Judge {
             if held != Some(token) || book.left_behind.contains_key(token) {
                 self.log.violate("S1", format_args!("grant {grant}: a token whose successor is on disk is sent"));
             }
-            self.check_schedule(grant, &mut book, process, token, now);
+            self.check_schedule(grant, &mut book, process, token, begun);
         }
         if !book.told_is_known {
             // Whoever was told took it into its grave.
@@ -207,7 +208,8 @@ impl Judge {
 
     /// D4: a token of unknown fate is sent again after half a second, three seconds, and then ever
     /// more slowly.
-    fn check_schedule(&self, grant: usize, book: &mut Book, process: &Arc<Process>, token: &str, now: u64) {
+    fn check_schedule(&self, grant: usize, book: &mut Book, process: &Arc<Process>, token: &str, noted_at: u64) {
+        let now = self.log.millis();
         let doubted = &mut book.doubted;
         let sends = if doubted.token == token && !doubted.definite { doubted.sends } else { 0 };
         let wanted = match sends {
@@ -218,14 +220,14 @@ impl Judge {
         };
         // Of an end that a process took into its grave nobody else knows.
         let remembered = doubted.by.as_ref().is_some_and(|process| !process.is_dead());
-        let from = doubted.ended_at.filter(|_| remembered).unwrap_or(doubted.began_at);
+        let from = doubted.ended_at.filter(|_| remembered).unwrap_or(doubted.noted_at);
         let waited = now - from;
         let disturbed = book.disturbed_at.is_some_and(|at| at >= from);
         if waited + SLACK < wanted && !disturbed {
             self.log.violate("D4", format_args!("grant {grant}: retry {sends} of a token in doubt after {waited} ms"));
         }
         let (token, by) = (token.to_owned(), Some(Arc::clone(process)));
-        *doubted = Doubted { token, sends: sends + 1, began_at: now, ended_at: None, by, definite: false };
+        *doubted = Doubted { token, sends: sends + 1, noted_at, ended_at: None, by, definite: false };
     }
 
     /// The server acted, whatever becomes of its answer.

@@ -27,6 +27,8 @@ pub(crate) struct Skies {
     /// What happens to so many requests in a thousand, one of these each.
     pub(crate) some: Vec<Fault>,
     pub(crate) permille: u64,
+    /// Whether the server keeps from what it is in the habit of doing wrong.
+    pub(crate) spotless: bool,
 }
 
 /// The network between the machine and one server.
@@ -62,6 +64,8 @@ impl Way {
             skies.all
         } else if !skies.some.is_empty() && self.random.chance(skies.permille) {
             Some(self.random.pick(&skies.some))
+        } else if skies.spotless {
+            None
         } else if self.random.chance(personality.limited_permille) {
             Some(Fault::RateLimited)
         } else if self.random.chance(personality.lost_permille) {

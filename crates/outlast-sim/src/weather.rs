@@ -132,7 +132,7 @@ async fn happen(world: Arc<World>, random: Arc<Random>, event: Event) {
         }
         Event::Skies => {
             let some = if random.chance(300) { PASSING.to_vec() } else { vec![random.pick(&PASSING)] };
-            let skies = Skies { all: None, some, permille: random.pick(&[100, 300, 700, 1000]) };
+            let skies = Skies { all: None, some, permille: random.pick(&[100, 300, 700, 1000]), spotless: false };
             let lasting = random.between(Duration::from_secs(30), 20 * MINUTE);
             under(&world, &random, skies, lasting).await;
         }

@@ -197,7 +197,7 @@ impl World {
     /// Ends every fault that lasts.
     pub(crate) fn calm_down(&self) {
         for way in self.ways.iter() {
-            way.set_skies(Skies::default());
+            way.set_skies(Skies { spotless: true, ..Skies::default() });
             way.server.storm(0);
         }
         self.disk.set_health(Health::Good);
