@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use crate::log::Log;
 use outlast::{BoxFuture, Clock, Timestamp};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -66,7 +66,7 @@ pub(crate) struct Process {
     pub(crate) incarnation: u64,
     log: Arc<Log>,
     /// How far the wall clock was off when it started, in milliseconds; it is carried on by the boot clock.
-    wall_offset: i64,
+    wall_offset: AtomicI64,
     life: Mutex<Life>,
     changed: Notify,
     /// How often it was stopped.
@@ -81,12 +81,18 @@ impl Process {
             slot,
             incarnation,
             log: Arc::clone(log),
-            wall_offset,
+            wall_offset: AtomicI64::new(wall_offset),
             life: Mutex::new(Life::Running),
             changed: Notify::new(),
             stops: AtomicU64::new(0),
             doom: Mutex::new(None),
         })
+    }
+
+    /// Its clock is not what it was, and whoever waits looks at it again.
+    pub(crate) fn set_clock(&self, wall_offset: i64) {
+        self.wall_offset.store(wall_offset, Ordering::Relaxed);
+        self.changed.notify_waiters();
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -177,7 +183,7 @@ impl Process {
 impl Clock for Process {
     fn now(&self) -> Timestamp {
         let right = START.plus(Duration::from_millis(self.log.millis())).as_millis();
-        Timestamp::from_millis(right.saturating_add_signed(self.wall_offset))
+        Timestamp::from_millis(right.saturating_add_signed(self.wall_offset.load(Ordering::Relaxed)))
     }
 
     fn sleep(&self, at_most: Duration) -> BoxFuture<'_, ()> {

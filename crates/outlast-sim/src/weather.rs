@@ -6,16 +6,14 @@ use crate::fault::Fault;
 use crate::network::Skies;
 use crate::process::Moment;
 use crate::random::Random;
-use crate::world::World;
+use crate::world::{World, YEAR_MILLIS};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// Whether somebody sets the clock now and then. Not yet: a record that was written by a clock that has
-/// been set back since is believed (F16).
-const CLOCKS_ARE_SET: bool = false;
-const YEAR_MILLIS: i64 = 365 * 86_400 * 1000;
+/// How many events in a thousand are somebody's setting the clock.
+const CLOCK_PERMILLE: u64 = 50;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Faults of the network that come and go with single requests.
@@ -89,7 +87,7 @@ pub(crate) async fn run(world: Arc<World>, end: u64) {
         let blowing = async {
             loop {
                 tokio::time::sleep(random.between(Duration::from_secs(20), pause_max * MINUTE)).await;
-                let clock = CLOCKS_ARE_SET && random.chance(50);
+                let clock = random.chance(CLOCK_PERMILLE);
                 let event = if clock { Event::Clock } else { random.pick(&EVENTS) };
                 events.spawn(happen(Arc::clone(&world), Arc::clone(&random), event));
             }
@@ -123,7 +121,7 @@ async fn happen(world: Arc<World>, random: Arc<Random>, event: Event) {
         Event::Pause => pause(&world, &random).await,
         Event::PowerLoss => {
             world.log.hit(Fault::PowerLoss);
-            world.running().iter().for_each(|(process, _)| process.kill());
+            world.power_off();
         }
         Event::Revoked => {
             let grant = random.index(world.plans.len());
@@ -217,11 +215,10 @@ fn clock(world: &World, random: &Random) {
         (_, _) => (Fault::ClockForward, 0),
     };
     world.log.hit(fault);
-    world.wall_offset.store(next, Ordering::Relaxed);
-    world.judge.disturbed();
-    for (process, _) in world.running() {
-        if random.chance(700) {
-            process.kill();
-        }
+    world.set_clock(next);
+    // Within a boot nobody is to notice; clocks that are found wrong are found so at a start.
+    if random.chance(500) {
+        world.log.hit(Fault::PowerLoss);
+        world.power_off();
     }
 }

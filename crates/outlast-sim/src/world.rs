@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// By how much clocks are set.
+pub(crate) const YEAR_MILLIS: i64 = 365 * 86_400 * 1000;
+
 /// One server of a world: how it behaves, and of each of its grants whether it is minted without a person.
 pub(crate) struct ServerPlan {
     pub(crate) personality: &'static Personality,
@@ -80,6 +83,8 @@ pub(crate) struct World {
     pub(crate) logins: AtomicU64,
     /// How far the machine's wall clock is off, in milliseconds.
     pub(crate) wall_offset: AtomicI64,
+    /// What the processes of this boot agreed on: how far it was off when the first of them started.
+    pub(crate) agreed_offset: Mutex<Option<i64>>,
     running: Mutex<BTreeMap<usize, (Arc<Process>, Keeper)>>,
 }
 
@@ -130,6 +135,7 @@ impl World {
             slots,
             logins: AtomicU64::new(0),
             wall_offset: AtomicI64::new(0),
+            agreed_offset: Mutex::default(),
             running: Mutex::default(),
             log,
         })
@@ -144,9 +150,32 @@ impl World {
         self.lock().values().cloned().collect()
     }
 
-    /// A process on this machine, as its clocks are now.
+    /// A process on this machine. Its clock is the one that the first process of this boot found, as
+    /// `SystemClock::of` has it.
     pub(crate) fn process(&self, slot: usize, incarnation: u64) -> Arc<Process> {
-        Process::start(&self.log, slot, incarnation, self.wall_offset.load(Ordering::Relaxed))
+        let mut agreed = self.agreed_offset.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = *agreed.get_or_insert(self.wall_offset.load(Ordering::Relaxed));
+        Process::start(&self.log, slot, incarnation, offset)
+    }
+
+    /// Somebody sets the wall clock. A clock that nobody had set before is given up for it.
+    pub(crate) fn set_clock(&self, wall_offset: i64) {
+        self.wall_offset.store(wall_offset, Ordering::Relaxed);
+        let mut agreed = self.agreed_offset.lock().unwrap_or_else(PoisonError::into_inner);
+        if agreed.is_some_and(|agreed| agreed < -YEAR_MILLIS) {
+            *agreed = Some(wall_offset);
+            self.running().iter().for_each(|(process, _)| process.set_clock(wall_offset));
+            self.judge.disturbed();
+        }
+    }
+
+    /// The power goes: nothing runs on, and whoever starts next finds the clock as it is set by then.
+    pub(crate) fn power_off(&self) {
+        self.running().iter().for_each(|(process, _)| process.kill());
+        let agreed = self.agreed_offset.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if agreed.is_some_and(|agreed| agreed != self.wall_offset.load(Ordering::Relaxed)) {
+            self.judge.disturbed();
+        }
     }
 
     /// The disk as a process sees it.

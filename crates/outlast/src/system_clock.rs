@@ -3,7 +3,7 @@
 use outlast_core::{BoxFuture, Clock, Timestamp};
 use outlast_store::boot_began;
 use rustix::time::{ClockId, clock_gettime};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -20,27 +20,31 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 const WALL_AT_LEAST: Timestamp = Timestamp::from_secs(1_767_225_600);
 
 /// The system's time: when the machine was booted by the wall clock, carried on by the boot clock,
-/// which counts suspend and is not moved when somebody sets the wall clock (D11).
+/// which counts suspend and is not moved when somebody sets the wall clock (D11). A clock that nobody
+/// had set yet is given up as soon as somebody has (F19).
 #[derive(Debug)]
 pub struct SystemClock {
-    began: Timestamp,
+    /// In milliseconds since the epoch.
+    began: AtomicU64,
+    home: Option<PathBuf>,
 }
 
 impl SystemClock {
     /// Anchored at the wall clock as it is now.
     pub fn new() -> Self {
-        Self { began: wall().minus(boot()) }
+        Self::anchored(None)
     }
 
     /// Anchored where the first process of this boot that used the state folder `home` found the
     /// wall clock: all processes agree on the time, whatever was done to the wall clock since. Where
     /// that cannot be had, the same as [`SystemClock::new`].
     pub fn of(home: &Path) -> Self {
-        let Self { began } = Self::new();
-        let plausible = |began: Timestamp| began.plus(boot()) >= WALL_AT_LEAST;
-        let agreed =
-            std::fs::read_to_string(BOOT_ID).ok().and_then(|id| boot_began(home, id.trim(), began, plausible).ok());
-        Self { began: agreed.unwrap_or(began) }
+        Self::anchored(Some(home.to_owned()))
+    }
+
+    fn anchored(home: Option<PathBuf>) -> Self {
+        let began = began(home.as_deref());
+        Self { began: AtomicU64::new(began.as_millis()), home }
     }
 
     /// How far the wall clock is from this one, and whether it is ahead.
@@ -58,7 +62,14 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        self.began.plus(boot())
+        let now = Timestamp::from_millis(self.began.load(Ordering::Relaxed)).plus(boot());
+        if now >= WALL_AT_LEAST || wall() < WALL_AT_LEAST {
+            return now;
+        }
+        // Reads or writes a small file, once in the life of a process.
+        let began = began(self.home.as_deref());
+        self.began.store(began.as_millis(), Ordering::Relaxed);
+        began.plus(boot())
     }
 
     fn sleep(&self, at_most: Duration) -> BoxFuture<'_, ()> {
@@ -73,6 +84,17 @@ impl Clock for SystemClock {
             }
         })
     }
+}
+
+/// When this boot began, as the processes that use `home` agree on it.
+fn began(home: Option<&Path>) -> Timestamp {
+    let own = wall().minus(boot());
+    let plausible = |began: Timestamp| began.plus(boot()) >= WALL_AT_LEAST;
+    let agreed = home.and_then(|home| {
+        let id = std::fs::read_to_string(BOOT_ID).ok()?;
+        boot_began(home, id.trim(), own, plausible).ok()
+    });
+    agreed.unwrap_or(own)
 }
 
 fn wall() -> Timestamp {
@@ -126,5 +148,25 @@ fn tick(clock: &SystemClock, cell: &Weak<AtomicU64>) {
         drop(cell);
         #[expect(clippy::disallowed_methods, reason = "this thread does nothing but wait for its tick")]
         std::thread::sleep(COARSE_TICK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f19_a_process_that_started_without_a_clock_goes_by_it_once_it_is_set() {
+        let clock = SystemClock { began: AtomicU64::new(0), home: None };
+        assert!(clock.now() >= WALL_AT_LEAST, "{}", clock.now().as_secs());
+        assert!(clock.wall_is_off_by().0 < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn f16_a_clock_that_was_set_is_not_looked_at_again() {
+        let year = 365 * 86_400 * 1000;
+        let clock = SystemClock { began: AtomicU64::new(wall().minus(boot()).as_millis() + year), home: None };
+        let (off, ahead) = clock.wall_is_off_by();
+        assert!(!ahead && off.as_millis() > u128::from(year) / 2, "{off:?}");
     }
 }
