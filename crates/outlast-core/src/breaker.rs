@@ -73,16 +73,23 @@ impl Breaker {
     /// The breaker after the attempt that was begun at `begun` brought no token: a failure says
     /// nothing about what the resource thinks of renewed tokens, and has a pause of its own. What was
     /// forced since the held token was `issued` belongs to the same renewal, tried again after a
-    /// crash or a lost answer.
+    /// crash or a lost answer; a token from a time to come, by a clock that was set back, tells nothing.
     #[must_use]
-    pub fn failed(&self, begun: Timestamp, issued: Option<Timestamp>) -> Self {
-        let brought_none = |forced: &Timestamp| *forced == begun || issued.is_some_and(|issued| *forced > issued);
+    pub fn failed(&self, begun: Timestamp, issued: Option<Timestamp>, now: Timestamp) -> Self {
+        let brought_none =
+            |forced: &Timestamp| *forced == begun || issued.is_some_and(|issued| *forced > issued || issued > now);
         if !self.forced.last().is_some_and(brought_none) {
             return self.clone();
         }
         let forced = self.forced[..self.forced.len() - 1].to_vec();
         // A streak was counted on top of a token born of a forced renewal, so that is held still.
         Self { forced, born_forced: self.streak > 0, streak: self.streak.saturating_sub(1) }
+    }
+
+    /// The breaker after a resource took the held token: it does not refuse everything any more.
+    #[must_use]
+    pub fn accepted(&self) -> Self {
+        Self { born_forced: false, streak: 0, ..self.clone() }
     }
 
     /// The breaker after a renewal that the clock asked for.
@@ -162,9 +169,19 @@ mod tests {
         let issued = Some(at(0));
         // Begun at 100, where the process died; tried again at 160 by the next, which found no server.
         let crashed = Breaker::default().forced_at(false, at(100));
-        assert_eq!(crashed.failed(at(160), issued).permits(false, at(161)), Ok(()));
+        assert_eq!(crashed.failed(at(160), issued, at(160)).permits(false, at(161)), Ok(()));
         // A renewal of long ago did bring the held token, and stays counted.
         let long_ago = Breaker::default().forced_at(false, at(0));
-        assert_eq!(long_ago.failed(at(160), Some(at(1))), long_ago);
+        assert_eq!(long_ago.failed(at(160), Some(at(1)), at(160)), long_ago);
+        // Issued by a clock that has been set back since (F16).
+        assert_eq!(crashed.failed(at(160), Some(at(9_000_000)), at(160)).permits(false, at(161)), Ok(()));
+    }
+
+    #[test]
+    fn l1_a_resource_that_took_the_token_again_ends_the_streak_for_processes_that_remember_nothing() {
+        let storm = (0..5).fold(Breaker::default(), |breaker, round| breaker.forced_at(false, at(round * 700)));
+        assert!(storm.permits(false, at(4000)).is_err(), "{storm:?}");
+        assert_eq!(storm.accepted().permits(false, at(4000)), Ok(()));
+        assert_eq!(storm.accepted().forced, storm.forced, "what an hour may cost is still counted");
     }
 }

@@ -255,7 +255,7 @@ fn park(grant: &Grant, cause: Cause, detail: String, now: Timestamp) -> Grant {
 fn failed(grant: &Grant, happening: Happening, code: Code, detail: String, now: Timestamp) -> Grant {
     let breaker = match grant.standing {
         Standing::Renewing { since, .. } => {
-            grant.breaker.failed(since, grant.tokens.as_ref().map(|tokens| tokens.issued_at))
+            grant.breaker.failed(since, grant.tokens.as_ref().map(|tokens| tokens.issued_at), now)
         }
         Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } | Standing::Revoking { .. } => {
             grant.breaker.clone()

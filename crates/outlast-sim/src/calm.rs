@@ -13,6 +13,9 @@ const HEALED_WITHIN: Duration = Duration::from_secs(90);
 const REFUSED_WITHIN: u64 = 5_000;
 /// The number of the consumer that looks.
 const LOOKER: usize = 1000;
+/// For how long renewals stop after a token that a refusal had forced is refused as well (D12): nobody can
+/// tell that it was revoked before its first use.
+const STOPPED_FOR: u64 = 300_000;
 /// For how long a resource that refused everything may have spent the budget of forced renewals (D12).
 const STORM_REMEMBERED: u64 = 7_200_000;
 
@@ -42,7 +45,8 @@ fn is_owed(world: &World, grant: usize) -> bool {
     let waits = world.judge.waits_until(grant) > world.log.millis();
     let stormed = plan.stormed_at.load(Ordering::Relaxed) + STORM_REMEMBERED > world.log.millis();
     let taken = tokens.is_some_and(|set| plan.server.takes_access(set.access.expose()));
-    lives && !waits && (!stormed || taken)
+    let revoked = plan.access_revoked_at.load(Ordering::Relaxed) + STOPPED_FOR > world.log.millis();
+    lives && !waits && (!(stormed || revoked) || taken)
 }
 
 async fn look(world: &Arc<World>, grant: usize) {

@@ -44,6 +44,8 @@ struct Book {
     unpersisted: Option<(usize, u64, u64)>,
     /// Until when the server asked to be left alone, and whether somebody wrote it down.
     told_to_wait_until: u64,
+    /// The same, though the clocks were moved since, which nobody can be blamed for having waited.
+    waits_until: u64,
     told_is_known: bool,
     /// What the server rotated to and the disk does not have.
     pending: Vec<Pending>,
@@ -309,12 +311,13 @@ impl Judge {
     pub(crate) fn told_to_wait(&self, grant: usize, until: u64) {
         let mut book = self.book(grant);
         book.told_to_wait_until = until;
+        book.waits_until = until;
         book.told_is_known = false;
     }
 
     /// Until when the server wants to be left alone.
     pub(crate) fn waits_until(&self, grant: usize) -> u64 {
-        self.book(grant).told_to_wait_until
+        self.book(grant).waits_until
     }
 
     /// A person signed in: what was in doubt is over.
@@ -324,6 +327,7 @@ impl Judge {
         book.pending.clear();
         book.arrived = None;
         book.told_to_wait_until = 0;
+        book.waits_until = 0;
         book.disturbed_at = Some(now);
     }
 

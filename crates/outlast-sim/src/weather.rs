@@ -109,6 +109,7 @@ async fn happen(world: Arc<World>, random: Arc<Random>, event: Event) {
             let grant = random.index(world.plans.len());
             world.log.hit(Fault::AccessRevoked);
             world.plans[grant].server.revoke_access(grant);
+            world.plans[grant].access_revoked_at.store(world.log.millis(), Ordering::Relaxed);
         }
         Event::Clock => clock(&world, &random),
         Event::Crash => crash(&world, &random),

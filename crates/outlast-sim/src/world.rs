@@ -35,6 +35,8 @@ pub(crate) struct GrantPlan {
     pub(crate) minted: bool,
     /// When its resource last refused everything for a while.
     pub(crate) stormed_at: AtomicU64,
+    /// When the access tokens that it held were last revoked under it.
+    pub(crate) access_revoked_at: AtomicU64,
 }
 
 impl GrantPlan {
@@ -119,8 +121,9 @@ impl World {
             for minted in &planned.minted {
                 let id = GrantId::parse(&format!("grant-{}", plans.len())).expect("the name is plain");
                 log.note(format_args!("{id}: {}, minted: {minted}", planned.personality.name));
-                let (server, stormed_at) = (Arc::clone(&server), AtomicU64::new(0));
-                plans.push(GrantPlan { id, server, minted: *minted, stormed_at });
+                let (server, stormed_at, access_revoked_at) =
+                    (Arc::clone(&server), AtomicU64::new(0), AtomicU64::new(0));
+                plans.push(GrantPlan { id, server, minted: *minted, stormed_at, access_revoked_at });
             }
             ways.push(server);
         }

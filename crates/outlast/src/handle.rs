@@ -226,6 +226,27 @@ impl GrantHandle {
         true
     }
 
+    /// Has every process know that a resource takes tokens again that refused them one after the other;
+    /// otherwise a process that starts afterwards would go on sparing the server (D12). Behind the caller,
+    /// and once: nothing is written where nothing had been counted.
+    pub(crate) fn note_accepted(&self, token: &AccessToken) {
+        let generation = token.generation();
+        let counted = |held: &Grant| held.generation == generation && held.breaker.streak > 0;
+        if !self.entry.published.load().as_ref().is_some_and(|record| counted(&record.grant)) {
+            return;
+        }
+        let handle = self.clone();
+        tokio::spawn(async move {
+            let change = |held: &Grant| {
+                let counted = held.generation == generation && held.breaker.streak > 0;
+                counted.then(|| Grant { breaker: held.breaker.accepted(), ..held.clone() })
+            };
+            if let Err(error) = handle.keeper.change(&handle.entry, change).await {
+                tracing::warn!(grant = %handle.id(), code = %error.code(), "that the resource takes tokens again is not kept");
+            }
+        });
+    }
+
     /// The record as it is on disk now.
     pub async fn record(&self) -> Result<Grant, TokenError> {
         Ok(self.keeper.reload(&self.entry).await?.grant.clone())

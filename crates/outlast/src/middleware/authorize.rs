@@ -334,8 +334,9 @@ async fn look<R: Body<Data = Bytes>>(handle: &GrantHandle, token: &AccessToken, 
             return Look::Passed(marked(response, code));
         }
     }
-    if response.status().is_success() {
+    if response.status().is_success() && !token.was_accepted() {
         token.mark_accepted();
+        handle.note_accepted(token);
     }
     Look::Passed(response)
 }
