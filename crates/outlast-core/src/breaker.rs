@@ -179,9 +179,9 @@ mod tests {
 
     #[test]
     fn l1_a_resource_that_took_the_token_again_ends_the_streak_for_processes_that_remember_nothing() {
-        let storm = (0..5).fold(Breaker::default(), |breaker, round| breaker.forced_at(false, at(round * 700)));
-        assert!(storm.permits(false, at(4000)).is_err(), "{storm:?}");
-        assert_eq!(storm.accepted().permits(false, at(4000)), Ok(()));
+        let storm = (0..5).fold(Breaker::default(), |breaker, round| breaker.forced_at(false, at(round * 400)));
+        assert!(storm.permits(false, at(3000)).is_err(), "{storm:?}");
+        assert_eq!(storm.accepted().permits(false, at(3000)), Ok(()));
         assert_eq!(storm.accepted().forced, storm.forced, "what an hour may cost is still counted");
     }
 }

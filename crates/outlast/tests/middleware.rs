@@ -163,6 +163,24 @@ async fn a_short_stream_that_was_read_whole_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn l1_a_resource_that_takes_tokens_again_is_written_down_for_processes_to_come() {
+    let world = world().await;
+    for _ in 0..3 {
+        world.send(request(Method::GET, "")).await;
+        tokio::time::sleep(Duration::from_secs(400)).await;
+    }
+    let counted = world.handle.record().await.unwrap();
+    assert!(counted.breaker.streak > 0, "{:?}", counted.breaker);
+    let held = counted.tokens.unwrap().access.expose().to_owned();
+    world.resource.accepts(&[&held]);
+    assert_eq!(world.send(request(Method::GET, "")).await.0, 200);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let breaker = world.handle.record().await.unwrap().breaker;
+    assert_eq!((breaker.streak, breaker.born_forced), (0, false));
+    assert_eq!(breaker.forced, counted.breaker.forced);
+}
+
+#[tokio::test(start_paused = true)]
 async fn r9_a_resource_that_refuses_everything_sees_one_renewal_and_two_sends() {
     let world = world().await;
     let (status, code, body) = world.send(request(Method::GET, "")).await;
