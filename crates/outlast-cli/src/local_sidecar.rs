@@ -3,7 +3,7 @@
 use crate::exit::Fault;
 use crate::output;
 use outlast::{Keeper, Secret};
-use outlast_daemon::{Options, Sidecar, SidecarError, draw_capability};
+use outlast_daemon::{Options, Sidecar, SidecarError, TaskReach, draw_capability};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +32,7 @@ impl LocalSidecar {
         let options = Options {
             // The child is handed the socket.
             logins: false,
+            tasks: TaskReach::Nothing,
             socket: Some(socket.clone()),
             proxy: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             hold,

@@ -138,8 +138,12 @@ codes! {
     StepFailed = "step-failed", FixConfig;
     /// The key of a step was used before with another input.
     StepInputChanged = "step-input-changed", FixConfig;
+    /// A run of a step is over that somebody still spoke for: it ended, was let go, or another began since.
+    StepLetGo = "step-let-go", Decide;
     /// A step failed so often that it is not tried again before a person says so.
     StepPoisoned = "step-poisoned", Decide;
+    /// Another client runs the step at this moment.
+    StepRunning = "step-running", Wait;
     /// The resource wants the person to sign in again, or to prove more.
     StepUpRequired = "step-up-required", AskUser;
     /// Another process is changing the record.

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Largest answer with the output of a step.
+const OUTPUT_ANSWER_BYTES_MAX: usize = 96 * 1024 * 1024;
 /// Longest silence of the sidecar that the blocking client bears.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 
@@ -57,14 +59,26 @@ impl ControlClient {
         self.send(Method::POST, path, json.into()).await
     }
 
+    /// Any request, with a body of JSON: the status and the body.
+    ///
+    /// # Errors
+    /// If the connection breaks or the answer is larger than 96 MiB.
+    pub async fn request(&mut self, method: Method, path: &str, json: impl Into<Bytes>) -> io::Result<(u16, Bytes)> {
+        self.exchange(method, path, json.into(), OUTPUT_ANSWER_BYTES_MAX).await
+    }
+
     async fn send(&mut self, method: Method, path: &str, body: Bytes) -> io::Result<(u16, Bytes)> {
+        self.exchange(method, path, body, ANSWER_BYTES_MAX).await
+    }
+
+    async fn exchange(&mut self, method: Method, path: &str, body: Bytes, most: usize) -> io::Result<(u16, Bytes)> {
         let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
         let request =
             request.header(CONTENT_TYPE, "application/json").body(Full::new(body)).map_err(io::Error::other)?;
         self.sender.ready().await.map_err(io::Error::other)?;
         let response = self.sender.send_request(request).await.map_err(io::Error::other)?;
         let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(io::Error::other)?;
+        let body = Limited::new(response.into_body(), most).collect().await.map_err(io::Error::other)?;
         Ok((status, body.to_bytes()))
     }
 }

@@ -1,15 +1,22 @@
 //! The control interface on the unix socket: one file per verb.
 
+mod body;
 mod capabilities;
+mod desk;
 mod grants;
 mod health;
 mod login;
 mod logins;
 mod metrics;
 mod problem;
+mod route;
 mod socket;
+mod task;
 mod token;
 
+pub(crate) use body::percent_decoded;
+pub(crate) use desk::Desk;
+pub use desk::TaskReach;
 pub(crate) use logins::Logins;
 pub(crate) use socket::ControlSocket;
 
@@ -17,12 +24,17 @@ use crate::metrics::Metrics;
 use crate::proxy::{AnswerBody, Capabilities};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use outlast::{Clock, GrantHandle, GrantId, Keeper, Timestamp, TokenError};
 use problem::Problem;
+use route::{Found, Verb};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Bodies with outputs that are read at once: each may be large.
+pub(crate) const OUTPUTS_AT_ONCE_MAX: usize = 4;
 
 /// The control interface, as all its connections share it.
 pub(crate) struct Control {
@@ -32,6 +44,10 @@ pub(crate) struct Control {
     pub(crate) clock: Arc<dyn Clock>,
     /// Those that go on or have ended; none where nobody may begin one here.
     pub(crate) logins: Option<Logins>,
+    /// The tasks that clients run here.
+    pub(crate) desk: Arc<Desk>,
+    /// Places for bodies with outputs.
+    pub(crate) outputs: Semaphore,
     /// The proxy's address, as clients write it.
     pub(crate) url: String,
 }
@@ -52,24 +68,32 @@ impl Control {
 
     async fn dispatch(&self, request: Request<Incoming>) -> Answer {
         let path = request.uri().path().to_owned();
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
         let query = request.uri().query().unwrap_or_default().to_owned();
-        let get = request.method() == Method::GET;
-        match segments.as_slice() {
-            ["healthz"] if get => Ok(health::answer()),
-            ["metrics"] if get => metrics::answer(self).await,
-            ["v1", "grants"] if get => grants::list(self).await,
-            ["v1", "grants", name] if get => grants::one(self, name).await,
-            ["v1", "grants", name, "token"] if get => token::answer(self, name, &query).await,
-            ["v1", "grants", name, "login"] => login::answer(self, name, &query, request).await,
-            ["v1", "capabilities"] if request.method() == Method::POST => capabilities::mint(self, request).await,
-            ["healthz" | "metrics"]
-            | ["v1", "grants" | "capabilities"]
-            | ["v1", "grants", _]
-            | ["v1", "grants", _, "token"] => {
-                Err(Problem::request(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method"))
+        let (verb, first, second) = match route::find(request.method(), &path) {
+            Found::Verb(verb, first, second) => (verb, first, second),
+            Found::OtherMethods(methods) => return Err(Problem::method(methods)),
+            Found::Nothing => {
+                return Err(Problem::request(StatusCode::NOT_FOUND, "no such path in the control interface"));
             }
-            _ => Err(Problem::request(StatusCode::NOT_FOUND, "no such path in the control interface")),
+        };
+        match verb {
+            Verb::CapabilityMint => capabilities::mint(self, request).await,
+            Verb::Grant => grants::one(self, first).await,
+            Verb::Grants => grants::list(self).await,
+            Verb::Health => Ok(health::answer()),
+            Verb::LoginBegin | Verb::LoginCancel | Verb::LoginShow => login::answer(self, first, &query, request).await,
+            Verb::Metrics => metrics::answer(self).await,
+            Verb::StepBegin => task::begin::answer(self, (first, second), &query, request).await,
+            Verb::StepComplete => task::complete::answer(self, (first, second), request).await,
+            Verb::StepFail => task::fail::answer(self, (first, second), request).await,
+            Verb::StepHeartbeat => task::heartbeat::answer(self, (first, second), request).await,
+            Verb::StepResolve => task::resolve::answer(self, (first, second), request).await,
+            Verb::StepShow => task::step::answer(self, (first, second), &request).await,
+            Verb::TaskClose => task::close::answer(self, first, request).await,
+            Verb::TaskDelete => task::delete::answer(self, first, request).await,
+            Verb::TaskShow => task::show::answer(self, first, &query, &request).await,
+            Verb::Tasks => task::list::answer(self, &request).await,
+            Verb::Token => token::answer(self, first, &query).await,
         }
     }
 

@@ -13,8 +13,10 @@ mod record;
 mod server;
 mod sidecar;
 pub mod status;
+pub mod task_api;
 pub mod task_plan;
 pub mod token_file;
 
+pub use control::TaskReach;
 pub use record::RecordCounts;
 pub use sidecar::{Options, Recording, Sidecar, SidecarError, draw_capability};

@@ -6,14 +6,15 @@ mod forward;
 mod gate;
 mod recorded;
 mod route;
+mod step;
 mod strip;
 
 pub(crate) use admit::{Admission, Capabilities, draw, shows_capability};
-pub(crate) use answer::{AnswerBody, retry_after, status, whole_seconds};
+pub(crate) use answer::{AnswerBody, Failure, retry_after, status, whole_seconds};
 pub(crate) use strip::OUTLAST_REPLAYED;
 
+use crate::control::Desk;
 use crate::metrics::Metrics;
-use answer::Failure;
 use forward::{Asked, SendError, Upstream};
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Either};
@@ -31,6 +32,7 @@ pub(crate) struct Proxy {
     clock: Arc<dyn Clock>,
     policy: Policy,
     port: u16,
+    desk: Arc<Desk>,
 }
 
 /// One grant and the one place its token goes.
@@ -59,6 +61,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) policy: Policy,
     pub(crate) port: u16,
+    pub(crate) desk: Arc<Desk>,
 }
 
 impl Proxy {
@@ -84,6 +87,7 @@ impl Proxy {
             clock: parts.clock,
             policy: parts.policy,
             port: parts.port,
+            desk: parts.desk,
         })
     }
 
@@ -101,7 +105,7 @@ impl Proxy {
 
     async fn pass(&self, mut request: Request<Incoming>) -> Result<Response<AnswerBody>, Failure> {
         let (route, recorder, target) = {
-            let (head, body) = request.into_parts();
+            let (mut head, body) = request.into_parts();
             gate::check(&head, self.port)?;
             // Who shows no capability does not even learn which grants there are.
             let admission = self.capabilities.admit(&head.headers)?;
@@ -110,6 +114,7 @@ impl Proxy {
             admission.covers(&grant)?;
             let (origin, _) = route.upstream.as_ref().ok_or_else(|| no_upstream(&grant))?;
             let target = route::target(origin, rest, head.uri.query())?;
+            step::mark(&mut head.headers, &admission, &self.desk)?;
             request = Request::from_parts(head, body);
             (route, admission.recorder, target)
         };

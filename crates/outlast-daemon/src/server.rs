@@ -59,6 +59,17 @@ impl Door for UnixListener {
     }
 }
 
+/// The connection that a request came on, among its extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection(watch::Receiver<()>);
+
+impl Connection {
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+}
+
 /// Answers requests.
 pub(crate) trait Answerer: Send + Sync + 'static {
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<AnswerBody>> + Send;
@@ -86,12 +97,13 @@ pub(crate) async fn serve<D: Door, A: Answerer>(door: D, answerer: Arc<A>, mut s
                 continue;
             }
         };
-        let connection = connection(stream, Arc::clone(&answerer));
+        let (alive, ended) = watch::channel(());
+        let connection = connection(stream, Arc::clone(&answerer), Connection(ended));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // It ended well or the client went away: neither is news.
             let _ = connection.await;
-            drop(place);
+            drop((place, alive));
         });
     }
     drop(door);
@@ -103,6 +115,7 @@ pub(crate) async fn serve<D: Door, A: Answerer>(door: D, answerer: Arc<A>, mut s
 fn connection<S, A>(
     stream: S,
     answerer: Arc<A>,
+    own: Connection,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Output: Send> + Send + 'static
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -112,7 +125,8 @@ where
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX);
     let mut http2 = builder.http2();
     http2.timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEADER_BYTES_MAX);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(own.clone());
         let answerer = Arc::clone(&answerer);
         async move { Ok::<_, Infallible>(answerer.answer(request).await) }
     });

@@ -1,6 +1,6 @@
 //! The sidecar: the proxy, the control socket and the refresher, started and stopped together.
 
-use crate::control::{Control, ControlSocket, Logins};
+use crate::control::{Control, ControlSocket, Desk, Logins, OUTPUTS_AT_ONCE_MAX, TaskReach};
 use crate::metrics::Metrics;
 use crate::proxy::{Admission, AnswerBody, Capabilities, Parts, Proxy, draw};
 use crate::record::{RecordCounts, Recorder};
@@ -8,7 +8,7 @@ use crate::server::{Answerer, serve};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use outlast::middleware::Policy;
-use outlast::task::{Task, TaskError};
+use outlast::task::{Task, TaskError, TaskId};
 use outlast::{Code, GrantId, Keeper, Refresher, Secret};
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 /// What a sidecar is started with.
@@ -31,6 +31,8 @@ pub struct Options {
     pub hold: Duration,
     /// Whether logins may be begun at the control socket: not where an agent is handed the socket.
     pub logins: bool,
+    /// Which tasks are reached here: no other than its own where a program is handed the socket.
+    pub tasks: TaskReach,
     /// The word that opens the proxy for every grant; see [`draw_capability`].
     pub capability: Secret,
 }
@@ -172,7 +174,10 @@ impl Sidecar {
             return Err(SidecarError::NoRandomNumbers);
         }
         let (metrics, clock) = (Arc::new(Metrics::default()), Arc::clone(keeper.clock()));
+        let (stop, stopped) = watch::channel(false);
+        let desk = Desk::start(&keeper, options.tasks, stopped.clone());
         let proxy = Proxy::new(Parts {
+            desk: Arc::clone(&desk),
             keeper: keeper.clone(),
             capabilities: Arc::clone(&capabilities),
             metrics: Arc::clone(&metrics),
@@ -182,7 +187,6 @@ impl Sidecar {
         });
         let proxy = proxy.map_err(|cause| SidecarError::Tls(cause.to_string()))?;
 
-        let (stop, stopped) = watch::channel(false);
         let mut servers = vec![tokio::spawn(serve(listener, Arc::new(proxy), stopped.clone()))];
         let socket = socket.map(|(file, listener)| {
             let control = Control {
@@ -190,6 +194,8 @@ impl Sidecar {
                 capabilities: Arc::clone(&capabilities),
                 metrics,
                 clock,
+                desk,
+                outputs: Semaphore::new(OUTPUTS_AT_ONCE_MAX),
                 logins: options.logins.then(|| Logins::new(stopped.clone())),
                 url: format!("http://{proxy_address}"),
             };
@@ -221,8 +227,22 @@ impl Sidecar {
     /// # Errors
     /// If there are no random numbers or too many capabilities.
     pub fn mint_capability(&self, grants: Option<Vec<GrantId>>) -> Result<Secret, SidecarError> {
+        self.mint_capability_for(grants, None)
+    }
+
+    /// The same, which reaches one task. One for some grants reaches no task otherwise.
+    ///
+    /// # Errors
+    /// As [`Sidecar::mint_capability`].
+    pub fn mint_capability_for(
+        &self,
+        grants: Option<Vec<GrantId>>,
+        task: Option<TaskId>,
+    ) -> Result<Secret, SidecarError> {
         let secret = draw_capability()?;
-        let kept = self.capabilities.add(secret.clone(), grants.map(|grants| grants.into_iter().collect()));
+        let grants = grants.map(|grants| grants.into_iter().collect());
+        let admission = Admission { grants, task, ..Admission::default() };
+        let kept = self.capabilities.add_for(secret.clone(), admission);
         if kept { Ok(secret) } else { Err(SidecarError::TooManyCapabilities) }
     }
 
@@ -237,11 +257,12 @@ impl Sidecar {
         task: Task,
         repeatable: Vec<GrantId>,
     ) -> Result<(Secret, Recording), SidecarError> {
+        let id = task.id().clone();
         let recorder = Recorder::open(task, repeatable.into_iter().collect()).await.map_err(SidecarError::Task)?;
         let recorder = Arc::new(recorder);
         let secret = draw_capability()?;
         let grants = grants.map(|grants| grants.into_iter().collect());
-        let admission = Admission { grants, recorder: Some(Arc::clone(&recorder)) };
+        let admission = Admission { grants, recorder: Some(Arc::clone(&recorder)), task: Some(id) };
         let kept = self.capabilities.add_for(secret.clone(), admission);
         if kept { Ok((secret, Recording(recorder))) } else { Err(SidecarError::TooManyCapabilities) }
     }

@@ -8,7 +8,7 @@ use crate::local_sidecar::end;
 use crate::token_set_file::IMPORT_BYTES_MAX;
 use crate::{output, process, words};
 use outlast::{Code, GrantSettings, Process, Secret};
-use outlast_daemon::{Options, Sidecar, draw_capability};
+use outlast_daemon::{Options, Sidecar, TaskReach, draw_capability};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -40,6 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     let said = context.config.proxy();
     let options = Options {
         logins: true,
+        tasks: TaskReach::All,
         socket: Some(context.places.socket.clone()),
         proxy: arguments.listen.unwrap_or(said.listen),
         hold: arguments.hold.unwrap_or(said.hold),

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, StatusCode};
+use outlast::task::TaskId;
 use outlast::{Code, GrantId, Secret};
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -35,6 +36,8 @@ pub(crate) struct Admission {
     pub(crate) grants: Option<BTreeSet<GrantId>>,
     /// Who records what is asked with it; nobody, usually.
     pub(crate) recorder: Option<Arc<Recorder>>,
+    /// The one task it reaches; where none is named, all of them for one that opens all grants, else none.
+    pub(crate) task: Option<TaskId>,
 }
 
 impl Admission {
@@ -48,6 +51,26 @@ impl Admission {
             Some(_) | None => Ok(()),
         }
     }
+
+    /// Whether it reaches `task`.
+    pub(crate) fn reaches(&self, task: &TaskId) -> Result<(), Failure> {
+        let reached = match &self.task {
+            Some(own) => own == task,
+            None => self.grants.is_none(),
+        };
+        if reached {
+            return Ok(());
+        }
+        Err(refused(format!(
+            "this capability does not reach task {task}. Stop, and ask the person who runs Outlast; do not use another \
+             credential"
+        )))
+    }
+
+    /// The one task it was made for.
+    pub(crate) fn task(&self) -> Option<&TaskId> {
+        self.task.as_ref()
+    }
 }
 
 /// A new capability.
@@ -60,7 +83,7 @@ pub(crate) fn draw() -> Result<Secret, getrandom::Error> {
 impl Capabilities {
     /// Lets `secret` open `grants`, or all of them; false if there are too many capabilities.
     pub(crate) fn add(&self, secret: Secret, grants: Option<BTreeSet<GrantId>>) -> bool {
-        self.add_for(secret, Admission { grants, recorder: None })
+        self.add_for(secret, Admission { grants, ..Admission::default() })
     }
 
     /// The same, for whatever an admission says.

@@ -66,7 +66,11 @@ pub(crate) fn status(code: Code) -> StatusCode {
     match code.advice() {
         Advice::AskUser | Advice::Retry | Advice::Wait => StatusCode::SERVICE_UNAVAILABLE,
         Advice::Decide => StatusCode::CONFLICT,
-        Advice::FixConfig if code == Code::GrantUnknown => StatusCode::NOT_FOUND,
+        Advice::FixConfig if code == Code::GrantUnknown || code == Code::TaskUnknown => StatusCode::NOT_FOUND,
+        Advice::FixConfig if code == Code::OutputTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Advice::FixConfig if code == Code::RequestInvalid => StatusCode::BAD_REQUEST,
+        // The request and what is recorded contradict each other.
+        Advice::FixConfig if code == Code::StepInputChanged => StatusCode::CONFLICT,
         // Nothing is broken here: the grant, as it is configured, is none to sign in to.
         Advice::FixConfig if code == Code::LoginUnavailable => StatusCode::CONFLICT,
         Advice::FixConfig | Advice::ReportBug => StatusCode::INTERNAL_SERVER_ERROR,

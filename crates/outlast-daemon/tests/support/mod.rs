@@ -20,7 +20,7 @@ use outlast::{
     Secret, Server, Settings, SystemClock, TokenSet, read_token_set,
 };
 use outlast_daemon::client::ControlClient;
-use outlast_daemon::{Options, Sidecar, draw_capability};
+use outlast_daemon::{Options, Sidecar, TaskReach, draw_capability};
 use outlast_sandbox::Sandbox;
 use serde_json::Value;
 use std::convert::Infallible;
@@ -166,6 +166,7 @@ pub async fn sidecar(keeper: &Keeper, hold: Duration, socket: Option<PathBuf>) -
         proxy: SocketAddr::from(([127, 0, 0, 1], 0)),
         hold,
         logins: true,
+        tasks: TaskReach::All,
         capability: draw_capability().unwrap(),
     };
     Sidecar::start(keeper.clone(), options).await.unwrap()

@@ -45,6 +45,7 @@ mod context;
 mod error;
 mod failure;
 mod park;
+mod resume;
 mod run;
 mod seat;
 mod settings;

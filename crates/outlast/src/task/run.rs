@@ -4,12 +4,13 @@ use super::Task;
 use super::error::TaskError;
 use super::failure::Failure;
 use super::park::{self, Woken};
+use super::resume;
 use super::seat::Running;
 use super::settings::Change;
 use super::step::{Recorded, Step};
 use outlast_core::journal::{Claim, JournalError};
 use outlast_core::task::{Effect, Event, Output, Place, StepKey};
-use outlast_core::{Advice, Timestamp};
+use outlast_core::{Advice, Fence, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct StepRun {
     step: Step,
     claim: Arc<dyn Claim>,
     attempt: u32,
+    /// The epoch it was begun in, which an earlier process may have had.
+    fence: Fence,
     started_at: Timestamp,
     woken: Woken,
     running: Running,
@@ -59,8 +62,13 @@ impl StepRun {
         attempt: u32,
         woken: Woken,
     ) -> Self {
-        let started_at = task.now();
-        Self { task, step, claim, attempt, started_at, woken, running }
+        let (started_at, fence) = (task.now(), claim.fence());
+        Self { task, step, claim, attempt, fence, started_at, woken, running }
+    }
+
+    /// Begun at another time and in another epoch than now.
+    pub(super) fn begun(self, started_at: Timestamp, fence: Fence) -> Self {
+        Self { started_at, fence, ..self }
     }
 
     /// The step's key.
@@ -82,6 +90,11 @@ impl StepRun {
     /// `Idempotency-Key`: the same in every attempt, whoever makes it.
     pub fn idempotency_key(&self) -> String {
         self.claim.idempotency_key(&self.step.key)
+    }
+
+    /// Names this run among all of the step, for whoever lets another process end it; see [`Task::take_up`].
+    pub fn name(&self) -> String {
+        resume::name(self.claim.as_ref(), &self.step.key, self.fence, self.attempt)
     }
 
     pub(super) fn task(&self) -> &Task {

@@ -20,7 +20,11 @@ impl Step {
     /// A step of that key, to be done once: when its outcome is not known, a person decides.
     pub fn once(key: impl AsRef<str>) -> Result<Self, TaskError> {
         let key = StepKey::parse(key.as_ref()).map_err(|reason| TaskError::Name { reason })?;
-        Ok(Self { key, effect: Effect::Once, input: None, grants: Vec::new(), min_ttl: None })
+        Ok(Self::of(key))
+    }
+
+    pub(super) fn of(key: StepKey) -> Self {
+        Self { key, effect: Effect::Once, input: None, grants: Vec::new(), min_ttl: None }
     }
 
     /// A step of that key that may be run twice: a request that only reads, or one that carries the step's

@@ -28,6 +28,17 @@ pub enum Resolution {
     Rerun,
 }
 
+impl Resolution {
+    pub(super) fn decision(self) -> Decision {
+        match self {
+            Self::Done(Recorded { exit, bytes }) => {
+                Decision::Done(Output { exit, length: bytes.len() as u64, place: Place::Here(bytes) })
+            }
+            Self::Rerun => Decision::Rerun,
+        }
+    }
+}
+
 impl Keeper {
     /// The tasks that lie beside the grants of this keeper.
     pub fn tasks(&self) -> Tasks {
@@ -86,16 +97,11 @@ impl Tasks {
         resolution: Resolution,
         by: &str,
     ) -> Result<(), TaskError> {
-        self.check_open(&self.view(task).await?, task, key)?;
+        check_open(&self.view(task).await?, task, key)?;
         let claim = self.journal.claim(task, by, self.clock.now()).await?;
         // Look again: what was read before the claim is a rumour.
-        self.check_open(&super::seat::read(claim.view()), task, key)?;
-        let decision = match resolution {
-            Resolution::Done(Recorded { exit, bytes }) => {
-                Decision::Done(Output { exit, length: bytes.len() as u64, place: Place::Here(bytes) })
-            }
-            Resolution::Rerun => Decision::Rerun,
-        };
+        check_open(&super::seat::read(claim.view()), task, key)?;
+        let decision = resolution.decision();
         Ok(claim.append(self.clock.now(), vec![Event::Resolved { key: key.clone(), decision }]).await?)
     }
 
@@ -126,13 +132,14 @@ impl Tasks {
         let found = self.journal.read(task).await?;
         Ok(found.ok_or_else(|| JournalError::Unknown { task: task.clone() })?)
     }
+}
 
-    fn check_open(&self, view: &TaskView, task: &TaskId, key: &StepKey) -> Result<(), TaskError> {
-        let step = view.step(key).ok_or_else(|| step_unknown(task, key))?;
-        match step.state {
-            StepState::Done { .. } => Err(TaskError::NothingToResolve { task: task.clone(), key: key.clone() }),
-            StepState::Failed { .. } | StepState::Rerun | StepState::Started { .. } => Ok(()),
-        }
+/// Whether there is something to decide of a step.
+pub(super) fn check_open(view: &TaskView, task: &TaskId, key: &StepKey) -> Result<(), TaskError> {
+    let step = view.step(key).ok_or_else(|| step_unknown(task, key))?;
+    match step.state {
+        StepState::Done { .. } => Err(TaskError::NothingToResolve { task: task.clone(), key: key.clone() }),
+        StepState::Failed { .. } | StepState::Rerun | StepState::Started { .. } => Ok(()),
     }
 }
 

@@ -216,7 +216,9 @@ mod tests {
             | Code::StepAmbiguous
             | Code::StepFailed
             | Code::StepInputChanged
+            | Code::StepLetGo
             | Code::StepPoisoned
+            | Code::StepRunning
             | Code::StepUpRequired
             | Code::TaskBusy
             | Code::TaskClosed

@@ -1,0 +1,16 @@
+//! `DELETE /v1/tasks/{task}`: removes a task with all it recorded.
+
+use super::super::{Answer, Control, json};
+use super::{admit, admit_owner, told};
+use http::Request;
+use hyper::body::Incoming;
+use serde_json::json as value;
+
+pub(in super::super) async fn answer(control: &Control, task: &str, request: Request<Incoming>) -> Answer {
+    admit_owner(control, request.headers())?;
+    let id = admit(control, request.headers(), task)?;
+    // If somebody is at it, it is not given back, and refused as any other that is being run.
+    control.desk.give_back(&id);
+    control.keeper.tasks().delete(&id).await.map_err(|error| told(control, &error))?;
+    json(&value!({ "deleted": id.as_str() }))
+}
