@@ -221,4 +221,13 @@ mod tests {
         assert!(pauses[0] >= Duration::from_millis(450) && pauses[0] <= Duration::from_millis(500));
         assert!(pauses[11] >= Duration::from_secs(54) && pauses[11] <= Duration::from_secs(60));
     }
+
+    #[test]
+    fn d12_grants_that_failed_together_do_not_come_back_together() {
+        for failures in [1, 4, 8, 200] {
+            let pauses: std::collections::BTreeSet<_> =
+                (0..100).map(|n| back_off(&id(&format!("tenant-{n}")), failures)).collect();
+            assert!(pauses.len() > 30, "{failures}: {}", pauses.len());
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use outlast_core::breaker::{Breaker, FORCED_GAP, OPEN_FIRST};
 use outlast_core::classify::{Evidence, StepUp, Verdict};
-use outlast_core::freshness::{BACK_OFF_MAX, Lead, doubt_delay, next_wake};
+use outlast_core::freshness::{BACK_OFF_FIRST, BACK_OFF_MAX, Lead, doubt_delay, next_wake};
 use outlast_core::grant::ClientAuth;
 use outlast_core::outcome::judge;
 use outlast_core::plan::{By, Rejected};
@@ -787,6 +787,7 @@ fn pauses_double_with_every_failure_up_to_a_minute_and_survive_the_note_of_inten
     }
     let rounding = Duration::from_millis(2);
     assert!(pauses.windows(2).take(6).all(|pair| pair[1] + rounding >= pair[0] * 2), "{pauses:?}");
+    assert!(pauses[0] >= BACK_OFF_FIRST * 9 / 10 && *pauses.last().unwrap() >= BACK_OFF_MAX * 9 / 10, "{pauses:?}");
     assert!(pauses.is_sorted() && *pauses.last().unwrap() <= BACK_OFF_MAX, "{pauses:?}");
 }
 

@@ -73,8 +73,8 @@ fn large(generation: u64, bytes: usize) -> Grant {
     large
 }
 
-fn fill(folder: &Path) {
-    let mut filler = std::fs::File::create(folder.join("filler")).unwrap();
+fn fill(disk: &Path, name: &str) {
+    let mut filler = std::fs::File::create(disk.join(name)).unwrap();
     let chunk = vec![1; 4096];
     let full = std::iter::repeat_with(|| filler.write(&chunk)).find_map(Result::err).unwrap();
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
@@ -87,8 +87,10 @@ fn a_full_disk(home: &Path) {
         // The disk fills up before the first write ever: what is made with the store must suffice.
         drop(store.lease(&id("crm"), PATIENCE).await.unwrap());
         drop(store.lease(&id("other"), PATIENCE).await.unwrap());
-        fill(disk);
+        fill(disk, "filler");
         put(&store, 0, &grant("crm", 1)).await.unwrap();
+        // Whoever filled it takes what is given back, too.
+        fill(disk, "filler-again");
         for generation in 1..40 {
             put(&store, generation, &grant("crm", generation + 1)).await.unwrap();
         }
@@ -108,7 +110,9 @@ fn a_full_disk(home: &Path) {
     // A new process on the still full disk.
     let again = open(home);
     assert_eq!(again.load_blocking(&id("crm")).unwrap(), Some(held.clone()));
-    std::fs::remove_file(disk.join("filler")).unwrap();
+    for name in ["filler", "filler-again"] {
+        std::fs::remove_file(disk.join(name)).unwrap();
+    }
     let generation = held.generation.0;
     runtime().block_on(async {
         put(&again, generation, &grant("crm", generation + 1)).await.unwrap();

@@ -181,13 +181,19 @@ async fn l1_a_resource_that_takes_tokens_again_is_written_down_for_processes_to_
 }
 
 #[tokio::test(start_paused = true)]
-async fn r9_a_resource_that_refuses_everything_sees_one_renewal_and_two_sends() {
+async fn r9_a_resource_that_refuses_everything_sees_one_renewal_one_replay_and_no_more_once_it_cannot_lag() {
     let world = world().await;
     let (status, code, body) = world.send(request(Method::GET, "")).await;
     assert_eq!((status, code.as_deref(), &*body), (401, Some("rejected-after-renewal"), &b"the original refusal"[..]));
+    // Once with each, and with the new one three times more: the resource may lag behind it (F49).
+    let once_and_three = ["access-1", "access-2", "access-2", "access-2", "access-2"];
+    assert_eq!(world.resource.tokens_seen(), once_and_three);
+    // Once the token is too old for that, each request is sent once, until another renewal is permitted.
+    tokio::time::sleep(Duration::from_secs(30)).await;
     for _ in 0..100 {
         assert_eq!(world.send(request(Method::GET, "")).await.0, 401);
     }
+    assert_eq!(world.resource.tokens_seen().len(), once_and_three.len() + 100);
     assert_eq!(world.server.seen().requests, 1);
 }
 
