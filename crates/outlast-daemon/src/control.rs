@@ -8,6 +8,8 @@ mod health;
 mod login;
 mod logins;
 mod metrics;
+#[cfg(test)]
+mod openapi;
 mod problem;
 mod route;
 mod socket;

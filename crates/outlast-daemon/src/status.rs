@@ -11,6 +11,7 @@ const RENEWAL_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// How one grant stands. Moments are whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GrantStatus {
     /// The grant's name.
     pub name: String,
@@ -58,6 +59,7 @@ pub struct GrantStatus {
 
 /// Something that went wrong with a grant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TroubleStatus {
     /// What kind, as a [`Code`].
     pub code: String,

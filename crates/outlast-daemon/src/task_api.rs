@@ -3,20 +3,25 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Asks to run a step: `POST /v1/tasks/{task}/steps/{key}/begin`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Begin {
     /// Whether running it twice does no harm. Where it is false, a person decides when nobody knows how the
     /// step ended.
     pub idempotent: bool,
     /// The grants whose tokens it needs: it does not begin before all of them can be had.
+    #[cfg_attr(test, schemars(length(max = 32)))]
     pub grants: Vec<String>,
     /// The seconds that its tokens should have left when it begins; as long as the longest step of the task
     /// ran so far if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(max = 31_536_000)))]
+    #[serde(deserialize_with = "whole")]
     pub min_ttl: Option<u64>,
     /// What it is given. Only a digest is kept; the same key with another input is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,6 +29,8 @@ pub struct Begin {
     /// For how many seconds nothing may be heard of the step before it is let go; each heartbeat begins them
     /// anew. 60 if left out, and no limit for a step that is tied to its connection.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = 1, max = 86_400)))]
+    #[serde(deserialize_with = "whole")]
     pub patience: Option<u64>,
     /// Whether the step is let go as soon as the connection of this request ends: for a client that keeps one
     /// connection, and whose death ends it.
@@ -32,6 +39,7 @@ pub struct Begin {
 
 /// The answer to [`Begin`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Begun {
     /// It is written down that it began: do it, then say how it ended.
@@ -60,12 +68,14 @@ pub enum Begun {
 
 /// Says that a step came to its end: `POST /v1/tasks/{task}/steps/{key}/complete`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Complete {
     /// The run, as the answer to begin named it.
     pub run: String,
     /// The exit code, where it was a command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole")]
     pub exit: Option<u8>,
     /// What it brought, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,6 +87,7 @@ pub struct Complete {
 
 /// The answer to [`Complete`] and [`Resolve`]: it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Recorded {
     /// How the step stands now: `done`, or `rerun` for one that is to be run again.
     pub state: StepWord,
@@ -84,6 +95,7 @@ pub struct Recorded {
 
 /// Says that a step failed: `POST /v1/tasks/{task}/steps/{key}/fail`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Fail {
     /// The run, as the answer to begin named it.
@@ -99,11 +111,14 @@ pub struct Fail {
     pub code: Option<String>,
     /// The seconds to wait before the next try, where a server asked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(max = 86_400)))]
+    #[serde(deserialize_with = "whole")]
     pub retry_after: Option<u64>,
 }
 
 /// The answer to [`Fail`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Failed {
     /// Begin it again; begin keeps the pause after a failure by itself.
@@ -124,17 +139,21 @@ pub enum Failed {
 
 /// Says that a step still runs: `POST /v1/tasks/{task}/steps/{key}/heartbeat`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Heartbeat {
     /// The run, as the answer to begin named it.
     pub run: String,
     /// Another patience from now on, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = 1, max = 86_400)))]
+    #[serde(deserialize_with = "whole")]
     pub patience: Option<u64>,
 }
 
 /// The answer to [`Heartbeat`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Heard {
     /// The seconds after which it is let go, unless something more is heard of it.
     pub patience: Option<u64>,
@@ -145,12 +164,14 @@ pub struct Heard {
 /// Decides on a step of which nobody knows how it ended, or that failed too often:
 /// `POST /v1/tasks/{task}/steps/{key}/resolve`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "decision", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Resolve {
     /// It was done; this is what it brought.
     Done {
         /// The exit code, where it was a command.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(deserialize_with = "whole")]
         exit: Option<u8>,
         /// What it brought, as text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,8 +184,25 @@ pub enum Resolve {
     Rerun {},
 }
 
+/// The answer to `DELETE /v1/tasks/{task}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Deleted {
+    /// The task that was there.
+    pub deleted: String,
+}
+
+/// The answer to `POST /v1/tasks/{task}/close`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Closed {
+    /// The task that is over.
+    pub closed: String,
+}
+
 /// A task in a few words: `GET /v1/tasks/{task}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TaskShown {
     /// Its name.
     pub task: String,
@@ -198,6 +236,7 @@ pub struct TaskShown {
 
 /// What keeps a task from going on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "block", rename_all = "kebab-case")]
 pub enum BlockShown {
     /// A step began, and nobody knows whether it came to its end.
@@ -231,6 +270,7 @@ pub enum BlockShown {
 
 /// How a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum StepWord {
     /// It began, nobody runs it, and nobody knows whether it came to its end: a person decides.
@@ -249,6 +289,7 @@ pub enum StepWord {
 
 /// One step: `GET /v1/tasks/{task}/steps/{key}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StepShown {
     /// Its key.
     pub key: String,
@@ -288,4 +329,15 @@ pub fn read_output(output: Option<String>, output_base64: Option<&str>) -> Resul
         (None, Some(encoded)) => STANDARD.decode(encoded).map_err(|_| "output_base64 is not base64 (RFC 4648, padded)"),
         (Some(_), Some(_)) => Err("output and output_base64 are both there: send one of them"),
     }
+}
+
+/// A whole number, also where it is written as `60.0`: some languages know no others.
+fn whole<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else { return Ok(None) };
+    let digits = match number.as_f64() {
+        Some(float) if number.is_f64() && float.fract() == 0.0 => format!("{float:.0}"),
+        Some(_) | None => number.to_string(),
+    };
+    let read = digits.parse().ok().and_then(|number: u64| T::try_from(number).ok());
+    read.map(Some).ok_or_else(|| D::Error::custom("not a whole number, or too large"))
 }

@@ -282,6 +282,8 @@ async fn a_person_decides_and_an_agent_does_not() {
     let done = json!({ "decision": "done", "output": "seen by a person" });
     assert_eq!(client.post("/v1/tasks/harvest/steps/a/resolve", done).await.0, 200);
     assert_eq!(client.begin("a", json!({})).await.1["output"], "seen by a person");
+    let again = json!({ "decision": "rerun" });
+    is(&client.post("/v1/tasks/harvest/steps/a/resolve", again).await, 409, "request-invalid");
     assert_eq!(client.post("/v1/tasks/harvest/close", json!({})).await.0, 200);
     assert_eq!(client.get("/v1/tasks/harvest").await.1["state"], "closed");
     assert_eq!(client.send("DELETE", "/v1/tasks/harvest", "").await.0, 200);
@@ -357,6 +359,11 @@ async fn hostile_input_is_refused_with_a_code_and_nothing_is_lost() {
         (begin, r#"{"grant":"crm"}"#),
         (begin, r#"{"grants":"crm"}"#),
         (begin, r#"{"patience":-1}"#),
+        (begin, r#"{"patience":0}"#),
+        (begin, r#"{"patience":1.5}"#),
+        (begin, "[true]"),
+        ("/v1/capabilities", "[null, null]"),
+        ("/v1/grants/crm/login", "[null, null]"),
         (begin, "\u{0}"),
         ("/v1/tasks/harvest/steps/b/begin?wait=soon", "{}"),
         ("/v1/tasks/harvest/steps/b/begin?wait=-1", "{}"),
@@ -369,6 +376,8 @@ async fn hostile_input_is_refused_with_a_code_and_nothing_is_lost() {
     ] {
         is(&client.send("POST", path, body).await, 400, "request-invalid");
     }
+    let (_, begun) = client.begin("c", json!({ "patience": 7.0 })).await;
+    assert_eq!(begun["patience"], 7, "some languages write every number so");
     is(&client.begin("b", json!({ "grants": ["nobody"] })).await, 404, "grant-unknown");
     is(&client.post("/v1/tasks/nothing/steps/a/complete", json!({ "run": "x" })).await, 404, "task-unknown");
     is(&client.get("/v1/tasks/nothing").await, 404, "task-unknown");

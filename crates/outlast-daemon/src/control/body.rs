@@ -25,11 +25,19 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request<Incoming>, most: 
     })?;
     let body = body.to_bytes();
     let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+    if !is_object(body) {
+        return Err(wrong("the body is no JSON object"));
+    }
     serde_json::from_slice(body).map_err(|error| {
         let what = if error.is_data() { "has other fields than are known, or others of them" } else { "is no JSON" };
         let detail = format!("the body {what}, see line {} column {}", error.line(), error.column());
         Problem::of(StatusCode::BAD_REQUEST, Code::RequestInvalid, detail)
     })
+}
+
+/// Whether JSON begins as an object does: serde would also take a list of values in the order of our fields.
+pub(super) fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"{")
 }
 
 /// A segment of a path without its percent-encoding.

@@ -5,6 +5,7 @@
 //! login here is the person at the socket and nobody else: a sidecar that an agent was handed the
 //! socket of begins none, and neither does a request that shows a capability.
 
+use super::body::is_object;
 use super::logins::{Login, Logins};
 use super::problem::Problem;
 use super::{Answer, Control, json};
@@ -25,9 +26,11 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// the server and asking it may take as long.
 const STEP_WAIT: Duration = Duration::from_secs(45);
 
+/// Begins a login, or hands in what was pasted.
 #[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Wish {
+pub(super) struct LoginWish {
     /// How the person is asked; what the grant type says if left out.
     way: Option<Way>,
     /// The address that the browser ended at, of the login that goes on.
@@ -35,6 +38,7 @@ struct Wish {
 }
 
 #[derive(Clone, Copy, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 enum Way {
     Browser,
@@ -140,16 +144,17 @@ fn shown(control: &Control, login: &Login) -> Answer {
     json(&login.describe(control.now()))
 }
 
-async fn read(request: Request<Incoming>) -> Result<Wish, Problem> {
+async fn read(request: Request<Incoming>) -> Result<LoginWish, Problem> {
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
     let body = body.map_err(|_| wrong("the body is too large or did not arrive whole"))?.to_bytes();
     if body.is_empty() {
-        return Ok(Wish::default());
+        return Ok(LoginWish::default());
     }
     // Nothing of the body is repeated: a pasted address holds a code.
     let misread =
         "the body is not JSON of the form {\"way\": \"browser\", \"device\" or \"paste\"} or {\"pasted\": ADDRESS}";
-    serde_json::from_slice(&body).map_err(|_| wrong(misread))
+    let wish = if is_object(&body) { serde_json::from_slice(&body).ok() } else { None };
+    wish.ok_or_else(|| wrong(misread))
 }
 
 fn wrong(detail: &'static str) -> Problem {

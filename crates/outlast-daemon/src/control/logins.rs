@@ -8,7 +8,8 @@ use outlast::{
     BoxFuture, Code, GrantHandle, GrantId, LoggedIn, LoginError, LoginOptions, LoginPrompt, LoginStep, LoginWay,
     Timestamp,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -75,6 +76,37 @@ pub(super) struct Login {
     pasted: mpsc::Sender<String>,
     task: OnceLock<AbortHandle>,
     stopped: watch::Receiver<bool>,
+}
+
+/// How a login stands, for programs.
+#[derive(Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct LoginShown {
+    /// The grant.
+    grant: String,
+    /// `browser`, `device` or `paste`.
+    way: String,
+    /// `starting`, `waiting`, `logged-in`, `failed` or `cancelled`.
+    state: String,
+    /// Rises whenever there is something new to show.
+    version: u64,
+    /// Why the last pasted address was of no use.
+    refused: Option<String>,
+    /// What the person has to be shown, as `outlast login --json` tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<Value>,
+    /// What it brought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    brought: Option<Value>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+    /// The same in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 /// How a login stands.
@@ -190,35 +222,39 @@ impl Login {
     }
 
     /// How it stands, for programs.
-    pub(super) fn describe(&self, now: Timestamp) -> Value {
+    pub(super) fn describe(&self, now: Timestamp) -> LoginShown {
         let state = self.state.borrow();
         let way = match self.way {
             LoginWay::Browser => "browser",
             LoginWay::Device => "device",
             LoginWay::Paste => "paste",
         };
-        let mut told = json!({
-            "grant": self.grant.as_str(), "way": way, "version": state.version, "state": "", "refused": state.refused,
-        });
-        told["state"] = match &state.stage {
+        let mut told = LoginShown {
+            grant: self.grant.as_str().to_owned(),
+            way: way.to_owned(),
+            version: state.version,
+            refused: state.refused.clone(),
+            ..LoginShown::default()
+        };
+        told.state = match &state.stage {
             Stage::Starting => "starting",
             Stage::Asking(step) => {
-                told["step"] = login_event::step(step, now);
+                told.step = Some(login_event::step(step, now));
                 "waiting"
             }
             Stage::LoggedIn(brought) => {
-                told["brought"] = login_event::logged_in(self.grant.as_str(), brought, now);
+                told.brought = Some(login_event::logged_in(self.grant.as_str(), brought, now));
                 "logged-in"
             }
             Stage::Failed(error) => {
-                told["code"] = error.code().as_str().into();
-                told["advice"] = error.code().advice().as_str().into();
-                told["detail"] = error.to_string().into();
+                told.code = Some(error.code().as_str().to_owned());
+                told.advice = Some(error.code().advice().as_str().to_owned());
+                told.detail = Some(error.to_string());
                 "failed"
             }
             Stage::Cancelled => "cancelled",
         }
-        .into();
+        .to_owned();
         told
     }
 

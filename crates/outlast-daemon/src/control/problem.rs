@@ -7,8 +7,29 @@ use http::{HeaderValue, Response, StatusCode};
 use outlast::middleware::OUTLAST_CODE;
 use outlast::task::TaskError;
 use outlast::{Code, LoginError, Timestamp, TokenError};
-use serde_json::json;
+use serde::Serialize;
 use std::time::Duration;
+
+/// A problem document (RFC 9457).
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct ProblemDocument<'a> {
+    /// Always `about:blank`.
+    #[serde(rename = "type")]
+    kind: &'a str,
+    /// The same as `code`.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// What went wrong: a stable word with a page in `docs/errors/`.
+    code: &'a str,
+    /// What to do about it: `ask-user`, `decide`, `fix-config`, `report-bug`, `retry` or `wait`.
+    advice: &'a str,
+    /// The same in words that are safe for agents to read.
+    detail: &'a str,
+    /// The seconds after which it is worth trying again, where waiting helps.
+    retry_after: Option<u64>,
+}
 
 /// What went wrong.
 #[derive(Debug)]
@@ -42,13 +63,13 @@ impl Problem {
     pub(super) fn task(error: &TaskError, now: Timestamp) -> Self {
         let code = error.code();
         let known = error.retry_at().map(|at| now.until(at));
-        Self {
-            code,
-            status: status(code),
-            detail: error.to_string(),
-            retry_after: retry_after(code, known),
-            methods: None,
-        }
+        let status = match error {
+            // Nothing is wrong with the request: what is recorded stands against it.
+            TaskError::NothingToResolve { .. } => StatusCode::CONFLICT,
+            _ => status(code),
+        };
+        let (detail, retry_after) = (error.to_string(), retry_after(code, known));
+        Self { code, status, detail, retry_after, methods: None }
     }
 
     /// The caller's capability does not reach so far.
@@ -114,16 +135,18 @@ impl Problem {
     /// The document.
     pub(super) fn answer(&self) -> Response<AnswerBody> {
         let seconds = self.retry_after.map(whole_seconds);
-        let document = json!({
-            "type": "about:blank",
-            "title": self.code.as_str(),
-            "status": self.status.as_u16(),
-            "code": self.code.as_str(),
-            "advice": self.code.advice().as_str(),
-            "detail": self.detail,
-            "retry_after": seconds,
-        });
-        let mut response = typed(self.status, "application/problem+json", document.to_string());
+        let document = ProblemDocument {
+            kind: "about:blank",
+            title: self.code.as_str(),
+            status: self.status.as_u16(),
+            code: self.code.as_str(),
+            advice: self.code.advice().as_str(),
+            detail: &self.detail,
+            retry_after: seconds,
+        };
+        // Words and numbers can always be written.
+        let document = serde_json::to_string(&document).unwrap_or_default();
+        let mut response = typed(self.status, "application/problem+json", document);
         response.headers_mut().insert(OUTLAST_CODE, HeaderValue::from_static(self.code.as_str()));
         if let Some(seconds) = seconds {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -4,7 +4,7 @@ use super::problem::Problem;
 use super::{Answer, Control, json};
 use http::StatusCode;
 use outlast::{AccessToken, Ask, By, GrantHandle, Rejected};
-use serde_json::{Value, json as value};
+use serde::Serialize;
 use std::time::Duration;
 
 /// Longest remaining life that may be asked for.
@@ -55,14 +55,29 @@ async fn rejected(control: &Control, handle: &GrantHandle, renew: bool) -> Resul
     Ok(Some(Rejected { generation: record.generation, by: By::Person }))
 }
 
-fn shown(control: &Control, token: &AccessToken) -> Value {
+/// An access token.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct TokenShown {
+    /// The token.
+    access_token: String,
+    /// How it is presented: `Bearer`, say.
+    token_type: String,
+    /// When it ends, where known.
+    expires_at: Option<u64>,
+    /// In how many seconds it ends, where known.
+    expires_in: Option<u64>,
+    /// Names the token set; rises with every renewal.
+    generation: u64,
+}
+
+fn shown(control: &Control, token: &AccessToken) -> TokenShown {
     let authorization = token.authorization().to_str().unwrap_or_default();
-    let token_type = authorization.split(' ').next().unwrap_or_default();
-    value!({
-        "access_token": token.secret().expose(),
-        "token_type": token_type,
-        "expires_at": token.expires_at().map(|end| end.as_secs()),
-        "expires_in": token.expires_at().map(|end| control.now().until(end).as_secs()),
-        "generation": token.generation().0,
-    })
+    TokenShown {
+        access_token: token.secret().expose().to_owned(),
+        token_type: authorization.split(' ').next().unwrap_or_default().to_owned(),
+        expires_at: token.expires_at().map(|end| end.as_secs()),
+        expires_in: token.expires_at().map(|end| control.now().until(end).as_secs()),
+        generation: token.generation().0,
+    }
 }

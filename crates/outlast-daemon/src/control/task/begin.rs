@@ -6,7 +6,7 @@ use super::super::body::{BODY_BYTES_MAX, read, wait, wrong};
 use super::super::desk::{InUse, OpenStep};
 use super::super::problem::Problem;
 use super::super::{Answer, Control, json};
-use super::{PATIENCE, admit, patience, running, step_key, told};
+use super::{PATIENCE, admit, patience, running, seconds, step_key, told};
 use crate::server::Connection;
 use crate::task_api::{Begin, Begun, write_output};
 use http::Request;
@@ -32,6 +32,7 @@ pub(in super::super) async fn answer(
     let wish: Begin = read(request, BODY_BYTES_MAX).await?;
     let grants = grants(control, &wish)?;
     let step = step(key.as_str(), &wish, &grants)?;
+    let patience = patience(wish.patience)?;
     let deadline = control.now().plus(wait);
     let used = control.desk.open(&id, deadline).await?;
     used.make_room()?;
@@ -42,7 +43,9 @@ pub(in super::super) async fn answer(
             let (output, output_base64) = write_output(recorded.bytes);
             Begun::Done { exit: recorded.exit, output, output_base64 }
         }
-        Ok(Started::Run(run)) => keep(control, &used, run, &wish, grants, connection),
+        Ok(Started::Run(run)) => {
+            keep(control, &used, run, Wanted { patience, grants, owner: connection.filter(|_| wish.tied) })
+        }
         Err(error) => return Err(refusal(control, &used, &step, &error)),
     };
     json(&answer)
@@ -62,23 +65,22 @@ fn step(key: &str, wish: &Begin, grants: &[GrantId]) -> Result<Step, Problem> {
         Some(input) => step.input(input),
         None => step,
     };
-    Ok(match wish.min_ttl {
-        Some(seconds) => step.min_ttl(Duration::from_secs(seconds).min(MIN_TTL_MAX)),
+    Ok(match seconds(wish.min_ttl, MIN_TTL_MAX, "min_ttl is at most 31536000 seconds")? {
+        Some(life) => step.min_ttl(life),
         None => step,
     })
 }
 
-fn keep(
-    control: &Control,
-    used: &InUse<'_>,
-    run: StepRun,
-    wish: &Begin,
+/// What was said of a step that is no part of it.
+struct Wanted {
+    patience: Option<Duration>,
     grants: Vec<GrantId>,
-    connection: Option<Connection>,
-) -> Begun {
-    let owner = connection.filter(|_| wish.tied);
-    let usual = if owner.is_some() { None } else { Some(PATIENCE) };
-    let patience = patience(wish.patience).or(usual);
+    owner: Option<Connection>,
+}
+
+fn keep(control: &Control, used: &InUse<'_>, run: StepRun, wanted: Wanted) -> Begun {
+    let Wanted { patience, grants, owner } = wanted;
+    let patience = patience.or(if owner.is_some() { None } else { Some(PATIENCE) });
     let begun = Begun::Begun {
         run: run.name(),
         attempt: run.attempt(),

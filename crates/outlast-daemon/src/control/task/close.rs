@@ -4,10 +4,10 @@
 use super::super::{Answer, Control, json};
 use super::{admit, existing, told};
 use crate::control::problem::Problem;
+use crate::task_api::Closed;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use outlast::Code;
-use serde_json::json as value;
 
 pub(in super::super) async fn answer(control: &Control, task: &str, request: Request<Incoming>) -> Answer {
     let id = admit(control, request.headers(), task)?;
@@ -20,5 +20,5 @@ pub(in super::super) async fn answer(control: &Control, task: &str, request: Req
     used.task().clone().close().await.map_err(|error| told(control, &error))?;
     drop(used);
     control.desk.give_back(&id);
-    json(&value!({ "closed": id.as_str() }))
+    json(&Closed { closed: id.as_str().to_owned() })
 }

@@ -2,9 +2,9 @@
 
 use super::super::{Answer, Control, json};
 use super::{admit, admit_owner, told};
+use crate::task_api::Deleted;
 use http::Request;
 use hyper::body::Incoming;
-use serde_json::json as value;
 
 pub(in super::super) async fn answer(control: &Control, task: &str, request: Request<Incoming>) -> Answer {
     admit_owner(control, request.headers())?;
@@ -12,5 +12,5 @@ pub(in super::super) async fn answer(control: &Control, task: &str, request: Req
     // If somebody is at it, it is not given back, and refused as any other that is being run.
     control.desk.give_back(&id);
     control.keeper.tasks().delete(&id).await.map_err(|error| told(control, &error))?;
-    json(&value!({ "deleted": id.as_str() }))
+    json(&Deleted { deleted: id.as_str().to_owned() })
 }

@@ -3,7 +3,7 @@
 use super::super::body::{BODY_BYTES_MAX, read, wrong};
 use super::super::problem::Problem;
 use super::super::{Answer, Control, json};
-use super::{admit, existing, over, run, step_key, told};
+use super::{admit, existing, over, run, seconds, step_key, told};
 use crate::task_api::{Fail, Failed};
 use http::Request;
 use hyper::body::Incoming;
@@ -49,8 +49,8 @@ fn failure(said: &Fail) -> Result<Failure, Problem> {
         Some(code) => failure.code(Code::parse(code).ok_or_else(|| wrong("code is none of Outlast's codes"))?),
         None => failure,
     };
-    Ok(match said.retry_after {
-        Some(seconds) => failure.retry_after(Duration::from_secs(seconds).min(PAUSE_MAX)),
+    Ok(match seconds(said.retry_after, PAUSE_MAX, "retry_after is at most 86400 seconds")? {
+        Some(pause) => failure.retry_after(pause),
         None => failure,
     })
 }

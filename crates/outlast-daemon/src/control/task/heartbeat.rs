@@ -17,12 +17,13 @@ pub(in super::super) async fn answer(
     let id = admit(control, request.headers(), task)?;
     let key = step_key(key)?;
     let said: Heartbeat = read(request, BODY_BYTES_MAX).await?;
+    let wished = patience(said.patience)?;
     let used = existing(control, &id).await?;
     let Some(mut step) = run(control, &used, &key, &said.run).await? else {
         return Err(over(control, &used, &key).await);
     };
     step.heard_at = control.now();
-    step.patience = patience(said.patience).or(step.patience);
+    step.patience = wished.or(step.patience);
     let (patience, grants) = (step.patience, step.grants.clone());
     // Put back before anything is waited for: whoever goes away now leaves it as it was.
     used.keep(&key, step);

@@ -16,7 +16,7 @@ pub(super) mod show;
 pub(super) mod step;
 
 use super::Control;
-use super::body::decode;
+use super::body::{decode, wrong};
 use super::desk::{InUse, OpenStep, TaskReach};
 use super::problem::Problem;
 use crate::proxy::shows_capability;
@@ -77,8 +77,19 @@ fn step_key(segment: &str) -> Result<StepKey, Problem> {
     StepKey::parse(&decode(segment)?).map_err(Problem::name)
 }
 
-fn patience(seconds: Option<u64>) -> Option<Duration> {
-    seconds.map(|seconds| Duration::from_secs(seconds).clamp(PATIENCE_MIN, PATIENCE_MAX))
+fn patience(seconds: Option<u64>) -> Result<Option<Duration>, Problem> {
+    let Some(seconds) = seconds else { return Ok(None) };
+    let patience = Duration::from_secs(seconds);
+    let allowed = (PATIENCE_MIN..=PATIENCE_MAX).contains(&patience);
+    allowed.then_some(Some(patience)).ok_or_else(|| wrong("patience is a number of seconds from 1 to 86400"))
+}
+
+/// A number of seconds that has a limit.
+fn seconds(given: Option<u64>, most: Duration, detail: &'static str) -> Result<Option<Duration>, Problem> {
+    match given.map(Duration::from_secs) {
+        Some(longer) if longer > most => Err(wrong(detail)),
+        fits => Ok(fits),
+    }
 }
 
 /// A task that is there, opened; nothing is made for a client that only claims to run a step of it.
