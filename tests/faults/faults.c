@@ -197,6 +197,9 @@ static int describe(long number, const long *a, struct operation *it) {
 #endif
     case SYS_unlinkat: return changing("unlink", (const char *)a[1], 0, it);
     case SYS_mkdirat: return changing("mkdir", (const char *)a[1], 1, it);
+#ifdef SYS_renameat
+    case SYS_renameat:
+#endif
     case SYS_renameat2: {
         if (!changing("rename", (const char *)a[1], 1, it)) return 0;
         /* Both names go into the log. */
@@ -370,6 +373,9 @@ static int filter(void) {
         STOP(SYS_unlinkat),
         STOP(SYS_mkdirat),
         STOP(SYS_renameat2),
+#ifdef SYS_renameat
+        STOP(SYS_renameat),
+#endif
         STOP(SYS_flock),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 1, 0),
         ALLOW,

@@ -42,6 +42,8 @@ pub(crate) enum Verb {
     Headers(commands::headers::Arguments),
     /// Take over a token set from standard input or another tool's file
     Import(commands::import::Arguments),
+    /// Change the key that seals the store
+    Key(commands::key::Arguments),
     /// Sign in: obtain or renew a person's consent, in a browser or on another device
     Login(commands::login::Arguments),
     /// Revoke a grant's tokens at the server, then forget them

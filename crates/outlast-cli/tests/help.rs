@@ -15,6 +15,7 @@ const VERBS: &[&str] = &[
     "grant",
     "headers",
     "import",
+    "key",
     "login",
     "logout",
     "providers",

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 const FOREIGN_BITS: u32 = 0o077;
+/// Zeros that are written at a time.
+const BLANK_BYTES: usize = 64 * 1024;
 
 /// The folder of one store.
 #[derive(Clone, Debug)]
@@ -50,6 +52,11 @@ impl Home {
     /// The key file of [`crate::KeySource::File`].
     pub(crate) fn key(&self) -> PathBuf {
         self.0.join("key-beside-data")
+    }
+
+    /// Where the next key lies while the store's is changed, and until the one before is erased.
+    pub(crate) fn next_key(&self) -> PathBuf {
+        self.0.join("key-beside-data.new")
     }
 
     /// The file whose lock is the lease of a grant.
@@ -114,7 +121,7 @@ impl Home {
     /// The same for everything in it that is there, for those who have the time.
     pub(crate) fn check_all(&self) -> Result<(), StoreError> {
         check_folder(&self.locks())?;
-        for path in [self.database(), self.journal(), self.key()] {
+        for path in [self.database(), self.journal(), self.key(), self.next_key()] {
             check_file(&path)?;
         }
         Ok(())
@@ -180,6 +187,26 @@ pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(unwritable("removing", path, cause)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Overwrites a file with zeros, as long as it is, and syncs it; one that is not there is left so.
+pub(crate) fn blank(path: &Path) -> Result<(), StoreError> {
+    use std::io::Write;
+    if !check_file(path)? {
+        return Ok(());
+    }
+    let mut file = open_existing(path)?;
+    let blanked = file.metadata().and_then(|found| {
+        let zeros = vec![0; BLANK_BYTES];
+        let mut left = found.len();
+        while left > 0 {
+            let next = left.min(BLANK_BYTES as u64);
+            file.write_all(&zeros[..usize::try_from(next).unwrap_or(BLANK_BYTES)])?;
+            left -= next;
+        }
+        file.sync_all()
+    });
+    blanked.map_err(|cause| unwritable("blanking", path, cause))
 }
 
 /// Opens a file for reading; none if it is not there.

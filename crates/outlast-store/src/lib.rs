@@ -23,13 +23,16 @@ mod place;
 mod queue;
 mod reader;
 mod record;
+mod rotate;
 mod seal;
 mod sqlite;
 mod upgrade;
+mod vault;
 mod writer;
 
 pub use boot::boot_began;
 pub use journal::{FileJournal, MemoryJournal, sha256};
 pub use key::KeySource;
 pub use memory::MemoryStore;
+pub use rotate::{Rotated, rotate_key};
 pub use sqlite::{SqliteStore, read_grant};

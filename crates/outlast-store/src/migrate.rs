@@ -113,6 +113,27 @@ pub(crate) fn bring_up_to_date(connection: &mut Connection, path: &Path, store: 
     transaction.commit().map_err(failed)
 }
 
+/// Which key the store is sealed with now.
+pub(crate) fn key_id(connection: &Connection) -> rusqlite::Result<Option<KeyId>> {
+    connection.prepare_cached("SELECT key_id FROM meta")?.query_row([], |row| row.get(0).map(KeyId)).optional()
+}
+
+/// Names another key in what the store says of itself.
+pub(crate) fn name_key(connection: &Connection, meta: &Meta) -> rusqlite::Result<()> {
+    let derivation = meta.derivation.as_ref();
+    let sql = "UPDATE meta SET key_id = ?, key_check = ?, passphrase_salt = ?, passphrase_memory_kib = ?, \
+               passphrase_passes = ?, passphrase_lanes = ?";
+    let columns = params![
+        meta.key_id.0,
+        meta.key_check,
+        derivation.map(|d| d.salt),
+        derivation.map(|d| d.memory_kib),
+        derivation.map(|d| d.passes),
+        derivation.map(|d| d.lanes),
+    ];
+    connection.execute(sql, columns).map(drop)
+}
+
 /// Puts the reserve back where it was given up; true if it is whole.
 pub(crate) fn refill(connection: &Connection) -> bool {
     // A full disk refuses this; the statement then undoes itself, and the next commit tries again.

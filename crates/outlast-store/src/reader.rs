@@ -4,7 +4,7 @@ use crate::failure::{needs_rollback, refused};
 use crate::home::{self, Home};
 use crate::migrate::{self, Meta, Number};
 use crate::place::{self, Place};
-use crate::seal::{self, Binding, StoreId, StoreKey};
+use crate::seal::{self, Binding, KeyId, StoreId, StoreKey};
 use outlast_core::{GrantId, StoreError};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -27,6 +27,11 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
+    /// What the key is called that it was sealed with.
+    pub(crate) fn key_id(&self) -> Option<KeyId> {
+        seal::key_id(&self.sealed)
+    }
+
     /// Opens the seal.
     pub(crate) fn open(&self, key: &StoreKey, store: StoreId, id: &GrantId) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let (generation, epoch) = (self.generation, self.epoch);

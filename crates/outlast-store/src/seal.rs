@@ -117,6 +117,12 @@ pub(crate) fn open(key: &StoreKey, binding: &Binding<'_>, sealed: &[u8]) -> Resu
     Ok(body)
 }
 
+/// What the key is called that a record says it was sealed with; none if it is too short to say.
+pub(crate) fn key_id(sealed: &[u8]) -> Option<KeyId> {
+    let (header, _) = sealed.split_first_chunk::<HEADER_BYTES>()?;
+    header.last_chunk().copied().map(KeyId)
+}
+
 /// Random bytes from the operating system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     let mut bytes = [0; N];

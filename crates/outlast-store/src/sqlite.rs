@@ -10,11 +10,13 @@ use crate::migrate;
 use crate::outage;
 use crate::place::Place;
 use crate::queue::Queue;
-use crate::reader::{Raw, Reader, Whereabouts};
+use crate::reader::{Reader, Whereabouts};
 use crate::record::{self, Unknown};
-use crate::seal::{self, Binding, StoreId, StoreKey};
+use crate::rotate;
+use crate::seal::StoreId;
 use crate::upgrade;
-use crate::writer::{Change, Write, Writer};
+use crate::vault::{Opened, Vault};
+use crate::writer::{Change, Write, Writer, Written};
 use outlast_core::{BoxFuture, Copied, Fence, Generation, Grant, GrantId, Lease, Outage, StoreError, TokenStore};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::HashMap;
@@ -30,6 +32,9 @@ const READS_MAX: usize = 1024;
 /// start tell SQLite that there is nothing to undo.
 const JOURNAL_BYTES: usize = 256 * 1024;
 
+/// How often a record is sealed until the key is still the store's when its turn to be written comes.
+const SEALS_MAX: usize = 10;
+
 type Reading = Box<dyn FnOnce(&mut Reader) + Send>;
 
 /// Keeps grants in a folder. Several processes may use the same one at the same time.
@@ -38,8 +43,7 @@ type Reading = Box<dyn FnOnce(&mut Reader) + Send>;
 /// that writes.
 pub struct SqliteStore {
     home: Home,
-    key: StoreKey,
-    store: StoreId,
+    vault: Arc<Vault>,
     reader: Arc<Mutex<Reader>>,
     reads: OnceLock<mpsc::Sender<Reading>>,
     writer: Writer,
@@ -58,14 +62,15 @@ impl SqliteStore {
         }
         home.check_all()?;
         let mut reader = Reader::new(home.clone());
-        let meta = reader.meta()?;
-        let key = key::unlock(&source, &home, &meta)?;
+        let (unlocked, meta, ()) = key::unlock(&source, &home, || Ok((reader.meta()?, ())))?;
+        if unlocked.is_changing {
+            rotate::end_if_cut_off(&home, &source);
+        }
         upgrade::if_nobody_uses_it(&home, &mut reader, meta.store);
         Ok(Self {
             writer: Writer::new(home.clone()),
+            vault: Arc::new(Vault::new(home.clone(), source, meta.store, unlocked.key)),
             home,
-            key,
-            store: meta.store,
             reader: Arc::new(Mutex::new(reader)),
             reads: OnceLock::new(),
             unknown: Mutex::default(),
@@ -74,13 +79,13 @@ impl SqliteStore {
 
     /// The journals of tasks that lie beside the grants. Touches nothing.
     pub fn journal(&self) -> FileJournal {
-        FileJournal::new(self.home.clone(), self.key.clone(), self.store)
+        FileJournal::new(self.home.clone(), Arc::clone(&self.vault))
     }
 
     /// [`TokenStore::load`] on the calling thread: for callers that have no runtime.
     pub fn load_blocking(&self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
-        let raw = locked(&self.reader).load(id)?;
-        self.opened(id, raw)
+        let opened = self.vault.load(&mut locked(&self.reader), id)?;
+        self.decoded(id, opened)
     }
 
     /// [`TokenStore::list`] on the calling thread.
@@ -91,13 +96,12 @@ impl SqliteStore {
     /// Moves a record that does not open to where forgotten ones are kept, so that the grant can be
     /// given again. Other grants are not touched.
     pub async fn set_aside(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.write(lease, Generation(0), Change::SetAside).await
+        self.write(lease, Generation(0), Change::SetAside).await.map(drop)
     }
 
-    fn opened(&self, id: &GrantId, raw: Option<Raw>) -> Result<Option<Grant>, StoreError> {
-        let Some(raw) = raw else { return Ok(None) };
-        let plain = raw.open(&self.key, self.store, id)?;
-        let (grant, unknown) = record::decode(id, Generation(raw.generation), &plain)?;
+    fn decoded(&self, id: &GrantId, opened: Option<Opened>) -> Result<Option<Grant>, StoreError> {
+        let Some(Opened { generation, plain }) = opened else { return Ok(None) };
+        let (grant, unknown) = record::decode(id, Generation(generation), &plain)?;
         let mut kept = locked(&self.unknown);
         if unknown.is_empty() {
             kept.remove(id);
@@ -110,30 +114,45 @@ impl SqliteStore {
     /// Writes `next`; where it `binds`, the grant is at home here from now on, and what was put back to an
     /// earlier state goes beyond every epoch that was seen.
     async fn put(&self, lease: &Lease, expected: Generation, next: &Grant, binds: bool) -> Result<(), StoreError> {
-        let high_water = HighWater::new(&self.home, self.store, lease.grant());
+        let high_water = HighWater::new(&self.home, self.vault.store(), lease.grant());
         let (fence, highest) = (lease.fence().0, high_water.read());
         let epoch = if binds { fence.max(highest) } else { fence }.saturating_add(1);
-        let (generation, sealed) = (next.generation.0, self.sealed(next, epoch)?);
-        let change = Change::Put { generation, epoch, sealed, binds: binds.then_some(self.store) };
-        self.write(lease, expected, change).await?;
-        if binds || highest <= fence {
-            high_water.write(epoch);
+        let (store, generation) = (self.vault.store(), next.generation.0);
+        for _ in 0..SEALS_MAX {
+            let sealed = self.sealed(next, epoch)?;
+            let change = Change::Put { generation, epoch, sealed, binds: binds.then_some(store) };
+            match self.write(lease, expected, change).await? {
+                Written::Epoch(_) => {
+                    if binds || highest <= fence {
+                        high_water.write(epoch);
+                    }
+                    return Ok(());
+                }
+                Written::OtherKey => self.unlock_again().await?,
+            }
         }
-        Ok(())
+        Err(StoreError::Busy { grant: next.id.clone() })
     }
 
     fn sealed(&self, next: &Grant, epoch: u64) -> Result<Vec<u8>, StoreError> {
         let unknown = locked(&self.unknown).get(&next.id).cloned().unwrap_or_default();
         let plain = record::encode(next, &unknown)?;
-        let binding = Binding { store: self.store, name: next.id.as_str(), generation: next.generation.0, epoch };
-        seal::seal(&self.key, &binding, &plain)
+        self.vault.seal(&next.id, (next.generation.0, epoch), &plain)
     }
 
-    async fn write(&self, lease: &Lease, expected: Generation, change: Change) -> Result<(), StoreError> {
+    async fn unlock_again(&self) -> Result<(), StoreError> {
+        let vault = Arc::clone(&self.vault);
+        self.read(move |reader| vault.unlock_again(reader).map(drop)).await
+    }
+
+    async fn write(&self, lease: &Lease, expected: Generation, change: Change) -> Result<Written, StoreError> {
         let (grant, fence) = (lease.grant().clone(), lease.fence().0);
-        let epoch = self.writer.write(Write { grant, expected: expected.0, fence, change }).await?;
-        lease.advance(Fence(epoch));
-        Ok(())
+        let written = self.writer.write(Write { grant, expected: expected.0, fence, change }).await?;
+        match written {
+            Written::Epoch(epoch) => lease.advance(Fence(epoch)),
+            Written::OtherKey => {}
+        }
+        Ok(written)
     }
 
     async fn read<T: Send + 'static>(
@@ -173,9 +192,9 @@ impl TokenStore for SqliteStore {
 
     fn load<'a>(&'a self, id: &'a GrantId) -> BoxFuture<'a, Result<Option<Grant>, StoreError>> {
         Box::pin(async move {
-            let name = id.clone();
-            let raw = self.read(move |reader| reader.load(&name)).await?;
-            self.opened(id, raw)
+            let (vault, name) = (Arc::clone(&self.vault), id.clone());
+            let opened = self.read(move |reader| vault.load(reader, &name)).await?;
+            self.decoded(id, opened)
         })
     }
 
@@ -215,14 +234,15 @@ impl TokenStore for SqliteStore {
 
     fn copied<'a>(&'a self, id: &'a GrantId) -> BoxFuture<'a, Result<Option<Copied>, StoreError>> {
         Box::pin(async move {
-            let highest = HighWater::new(&self.home, self.store, id).read();
+            let store = self.vault.store();
+            let highest = HighWater::new(&self.home, store, id).read();
             let name = id.clone();
             let Whereabouts { bound, epoch, newest } = self.read(move |reader| reader.whereabouts(&name)).await?;
             if epoch < highest.max(newest) {
                 return Ok(Some(Copied::PutBack));
             }
             let Some(bound) = bound else { return Ok(None) };
-            Ok(Place::of(&self.home.database(), self.store)?.differs_from(&bound))
+            Ok(Place::of(&self.home.database(), store)?.differs_from(&bound))
         })
     }
 
@@ -252,10 +272,9 @@ pub fn read_grant(folder: &Path, source: &KeySource, id: &GrantId) -> Result<Opt
         return Ok(None);
     }
     let mut reader = Reader::new(home.clone());
-    let (meta, raw) = reader.meta_and_record(id)?;
-    let key = key::unlock(source, &home, &meta)?;
+    let (unlocked, meta, raw) = key::unlock(source, &home, || reader.meta_and_record(id))?;
     let Some(raw) = raw else { return Ok(None) };
-    let plain = raw.open(&key, meta.store, id)?;
+    let plain = raw.open(&unlocked.key, meta.store, id)?;
     record::decode(id, Generation(raw.generation), &plain).map(|(grant, _)| Some(grant))
 }
 

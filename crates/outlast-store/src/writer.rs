@@ -6,7 +6,7 @@ use crate::migrate::{self, Number};
 use crate::place::{self, Place};
 use crate::queue::Queue;
 use crate::reader::connect;
-use crate::seal::StoreId;
+use crate::seal::{self, KeyId, StoreId};
 use outlast_core::{GrantId, StoreError};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use std::sync::OnceLock;
@@ -41,6 +41,16 @@ pub(crate) enum Change {
     SetAside,
 }
 
+/// What became of a write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Written {
+    /// The record has this epoch.
+    Epoch(u64),
+    /// Nothing was written: the store's key was changed, and what was to be written is sealed with the one
+    /// before.
+    OtherKey,
+}
+
 /// A write of the record of one grant, for whoever still has its lease.
 #[derive(Debug)]
 pub(crate) struct Write {
@@ -54,7 +64,7 @@ pub(crate) struct Write {
     pub(crate) change: Change,
 }
 
-type Done = oneshot::Sender<Result<u64, StoreError>>;
+type Done = oneshot::Sender<Result<Written, StoreError>>;
 
 /// Hands writes to the thread, which is started by the first of them.
 #[derive(Debug)]
@@ -71,7 +81,7 @@ impl Writer {
 
     /// Does the write and returns the record's new epoch once it survives a power cut. A caller
     /// that stops waiting does not stop the write.
-    pub(crate) async fn write(&self, write: Write) -> Result<u64, StoreError> {
+    pub(crate) async fn write(&self, write: Write) -> Result<Written, StoreError> {
         let (done, outcome) = oneshot::channel();
         self.queue()?.send((write, done)).await.map_err(|_| stopped())?;
         outcome.await.map_err(|_| stopped())?
@@ -127,7 +137,7 @@ impl Session {
     }
 
     /// Does the writes in one commit; each has its own outcome, unless the commit itself fails.
-    fn commit(&mut self, writes: &[Write]) -> Vec<Result<u64, StoreError>> {
+    fn commit(&mut self, writes: &[Write]) -> Vec<Result<Written, StoreError>> {
         match self.try_commit(writes) {
             Ok(outcomes) => {
                 outcomes.into_iter().zip(writes).map(|(outcome, write)| outcome.ok_or(fenced(write))).collect()
@@ -142,7 +152,7 @@ impl Session {
         }
     }
 
-    fn try_commit(&mut self, writes: &[Write]) -> Result<Vec<Option<u64>>, Failure> {
+    fn try_commit(&mut self, writes: &[Write]) -> Result<Vec<Option<Written>>, Failure> {
         let queue = match &mut self.queue {
             Some(queue) => queue,
             empty => empty.insert(Queue::open(&self.home)?),
@@ -180,12 +190,12 @@ impl Session {
 /// A commit that changes nothing and is synced. If the last sync of the commit before failed, what it wrote
 /// is read back from memory while its journal, on disk, would still undo it after a power cut: after this
 /// one, that journal is overwritten.
-fn make_certain(connection: &mut Connection) -> Result<(), Failure> {
+pub(crate) fn make_certain(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = migrate::schema(&transaction)?;
     // Written even if it is the same, which no statement about a row would be.
     transaction.pragma_update(None, "user_version", version)?;
-    Ok(transaction.commit()?)
+    transaction.commit()
 }
 
 fn transact(
@@ -193,14 +203,16 @@ fn transact(
     home: &Home,
     writes: &[Write],
     from_reserve: bool,
-) -> Result<Vec<Option<u64>>, Failure> {
+) -> Result<Vec<Option<Written>>, Failure> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let schema = migrate::schema(&transaction)?;
     migrate::judge(schema)?;
     if from_reserve {
         migrate::spend_reserve(&transaction)?;
     }
-    let outcomes = writes.iter().map(|write| apply(&transaction, write)).collect::<rusqlite::Result<Vec<_>>>()?;
+    // What cannot be read tells of no change, and keeps nobody from writing down what was renewed.
+    let key = migrate::key_id(&transaction).ok().flatten();
+    let outcomes = writes.iter().map(|write| apply(&transaction, write, key)).collect::<rusqlite::Result<Vec<_>>>()?;
     if schema >= migrate::SCHEMA_WITH_PLACES {
         bind(&transaction, home, writes.iter().zip(&outcomes))?;
     }
@@ -212,10 +224,10 @@ fn transact(
 fn bind<'w>(
     transaction: &Transaction<'_>,
     home: &Home,
-    writes: impl Iterator<Item = (&'w Write, &'w Option<u64>)>,
+    writes: impl Iterator<Item = (&'w Write, &'w Option<Written>)>,
 ) -> Result<(), Failure> {
     for (write, outcome) in writes {
-        if let (Change::Put { binds: Some(store), .. }, Some(_)) = (&write.change, outcome) {
+        if let (Change::Put { binds: Some(store), .. }, Some(Written::Epoch(_))) = (&write.change, outcome) {
             place::bind(transaction, &write.grant, &Place::of(&home.database(), *store)?)?;
         }
     }
@@ -281,13 +293,18 @@ pub(crate) fn open(home: &Home) -> Result<rusqlite::Result<Connection>, StoreErr
     }))
 }
 
-/// Does one write; the record's new epoch, or none if it is not what the writer thinks it is.
-fn apply(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<Option<u64>> {
-    match &write.change {
+/// Does one write; none if the record is not what the writer thinks it is. `key` is the store's.
+fn apply(transaction: &Transaction<'_>, write: &Write, key: Option<KeyId>) -> rusqlite::Result<Option<Written>> {
+    let epoch = match &write.change {
+        // The old key is erased: nobody would open this again (F26).
+        Change::Put { sealed, .. } if key.is_some_and(|key| seal::key_id(sealed) != Some(key)) => {
+            return Ok(Some(Written::OtherKey));
+        }
         Change::Forget => forget(transaction, write, Some(write.expected)),
         Change::Put { generation, epoch, sealed, .. } => put(transaction, write, (*generation, *epoch), sealed),
         Change::SetAside => forget(transaction, write, None),
-    }
+    };
+    epoch.map(|epoch| epoch.map(Written::Epoch))
 }
 
 fn put(

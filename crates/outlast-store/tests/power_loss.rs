@@ -11,7 +11,7 @@ mod support;
 
 use disk::{Disk, Image};
 use outlast_core::{Generation, Grant, Secret, TokenStore};
-use outlast_store::{KeySource, SqliteStore, read_grant};
+use outlast_store::{KeySource, SqliteStore, read_grant, rotate_key};
 use outlast_testkit::faults::{Faults, Operation, read_log};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -29,6 +29,8 @@ const EXHAUSTIVE_MAX: usize = 10;
 const SAMPLES: usize = 1000;
 /// Every so many images, the store is opened for writing too and carries on.
 const CARRY_ON_EVERY: usize = 16;
+/// In the environment of a child: the generation after which it changes the store's key, before it writes one more.
+const ROTATES_AFTER: &str = "OUTLAST_TEST_CHILD_ROTATES_AFTER";
 
 fn record(generation: u64) -> Grant {
     let mut record = grant("crm", generation);
@@ -43,17 +45,22 @@ fn child() {
     let Some(home) = told_home() else { return };
     let store = open(&home);
     let mut acknowledged = std::fs::File::create(home.join(ACKNOWLEDGED)).unwrap();
+    let rotates_after: Option<u64> = std::env::var(ROTATES_AFTER).ok().map(|number| number.parse().unwrap());
     runtime().block_on(async {
-        for generation in 1..=LENGTHS.len() as u64 {
+        for generation in 1..=rotates_after.map_or(LENGTHS.len() as u64, |last| last + 1) {
             put(&store, generation - 1, &record(generation)).await.unwrap();
             acknowledged.write_all(&[generation as u8]).unwrap();
+            if rotates_after == Some(generation) {
+                rotate_key(&home, &KeySource::File).unwrap();
+            }
         }
     });
 }
 
-fn recorded(folder: &Path) -> Vec<Operation> {
+fn recorded(folder: &Path, rotates_after: Option<u64>) -> Vec<Operation> {
     let (home, log) = (folder.join("home"), folder.join("log"));
     let mut child = support::child(&home);
+    child.envs(rotates_after.map(|generation| (ROTATES_AFTER, generation.to_string())));
     Faults::build(folder).put_into(&mut child, &home, None, Some(&log));
     assert!(child.env("FAULTS_DATA", "1").output().unwrap().status.success());
     read_log(&log, true).unwrap()
@@ -156,7 +163,7 @@ fn carry_on(home: &Path, generation: u64) -> Result<(), String> {
 }
 
 /// What is wrong with the cases, each with its reason.
-fn wrong(cases: &[Case], folder: &Path) -> Vec<String> {
+fn wrong_of(cases: &[Case], folder: &Path) -> Vec<String> {
     let lanes = std::thread::available_parallelism().map_or(2, usize::from);
     let lane = |lane: usize| {
         let home = folder.join(format!("image-{lane}"));
@@ -184,25 +191,53 @@ fn folder() -> tempfile::TempDir {
 #[test]
 fn t4_after_a_power_cut_the_durable_record_or_the_next_one_is_there_and_whole() {
     let (folder, began) = (folder(), std::time::Instant::now());
-    let cases = cases(&recorded(folder.path()));
-    let wrong = wrong(&cases, folder.path());
+    let cases = cases(&recorded(folder.path(), None));
+    let wrong = wrong_of(&cases, folder.path());
     let seconds = began.elapsed().as_secs();
     let _best_effort = writeln!(std::io::stderr(), "power cuts: {} images, {seconds} s", cases.len());
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong[..wrong.len().min(20)].join("\n"));
     assert!(cases.len() >= 5000, "{}", cases.len());
 }
 
+/// F26: at any moment of a change of the key, whatever a power cut leaves opens, and the change is ended or was
+/// not begun.
+#[test]
+fn f26_a_power_cut_in_a_change_of_the_key_loses_no_record() {
+    let (folder, began) = (folder(), std::time::Instant::now());
+    let operations = recorded(folder.path(), Some(3));
+    let is_next_made =
+        |each: &&Operation| (each.name.as_str(), each.path.as_str()) == ("create", "key-beside-data.new");
+    let first = operations.iter().find(is_next_made).unwrap().number;
+    let mut during = cases(&operations);
+    during.retain(|case| case.moment >= first);
+    let wrong = wrong_of(&during, folder.path());
+    let seconds = began.elapsed().as_secs();
+    let _best_effort =
+        writeln!(std::io::stderr(), "power cuts in a change of the key: {} images, {seconds} s", during.len());
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), during.len(), wrong[..wrong.len().min(20)].join("\n"));
+    // The proof of the proof, with what would lose everything.
+    for left_out in [("write", "key-beside-data.new"), ("sync", "key-beside-data.new"), ("sync", "outlast.db-journal")]
+    {
+        let is_left_out =
+            |each: &&Operation| (each.name.as_str(), each.path.as_str()) == left_out && each.number >= first;
+        let without: Vec<_> = operations.iter().filter(|each| !is_left_out(each)).cloned().collect();
+        let mut some = cases(&without);
+        some.retain(|case| case.moment >= first);
+        assert!(!wrong_of(&some, folder.path()).is_empty(), "nothing depends on {left_out:?}");
+    }
+}
+
 /// The proof of the proof: a process that leaves out one kind of sync does not pass.
 #[test]
 fn t4_a_sync_that_is_left_out_is_noticed() {
     let folder = folder();
-    let operations = recorded(folder.path());
+    let operations = recorded(folder.path(), None);
     for left_out in ["outlast.db", "outlast.db-journal", "."] {
         let without: Vec<_> =
             operations.iter().filter(|each| each.name != "sync" || each.path != left_out).cloned().collect();
         // Towards the end, where there is something to lose.
         let mut cases = cases(&without);
         let some = cases.split_off(cases.len().saturating_sub(400));
-        assert!(!wrong(&some, folder.path()).is_empty(), "nothing depends on syncing {left_out}");
+        assert!(!wrong_of(&some, folder.path()).is_empty(), "nothing depends on syncing {left_out}");
     }
 }

@@ -62,7 +62,7 @@ pub use introspection::Introspected;
 pub use keeper::{Keeper, PATIENCE};
 pub use login::{LoggedIn, LoginError, LoginOptions, LoginPrompt, LoginStep, LoginWay};
 pub use logout::{AtServer, LoggedOut};
-pub use open::{OpenError, Settings, read_record};
+pub use open::{OpenError, Settings, read_record, rotate_key};
 pub use outlast_core::classify;
 pub use outlast_core::freshness;
 pub use outlast_core::grant::{Cause, ClientAuth, Grant, GrantId, Standing, Terms, Trouble, Wanted};
@@ -81,6 +81,7 @@ pub use outlast_core::{Advice, BoxFuture, Clock, Code, Outage, Reach, Timestamp}
 pub use outlast_oauth::introspection::Introspection;
 pub use outlast_oauth::resource_metadata::{FoundResource, ResourceError, discover_resource};
 pub use outlast_oauth::{ClientAuthMethod, assertion, client_document, dpop, grant_type, metadata, provider};
+pub use outlast_store::Rotated;
 pub use outlast_store::key::KeySource;
 pub use presentation::Presentation;
 pub use published::{AccessToken, FreshToken};

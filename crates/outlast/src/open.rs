@@ -10,7 +10,7 @@ use outlast_core::strategy::GrantType;
 use outlast_core::wire::TokenEndpoint;
 use outlast_core::{Clock, Code, Grant, GrantId, Journal, Process, StoreError, TokenStore};
 use outlast_oauth::{HttpTokenEndpoint, grant_type};
-use outlast_store::{KeySource, MemoryJournal, MemoryStore, SqliteStore};
+use outlast_store::{KeySource, MemoryJournal, MemoryStore, Rotated, SqliteStore};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -243,4 +243,11 @@ fn check_exchanges(grants: &[Row]) -> Result<(), OpenError> {
 /// prints a token that is still good.
 pub fn read_record(home: &Path, key: &KeySource, id: &GrantId) -> Result<Option<Grant>, StoreError> {
     outlast_store::read_grant(home, key, id)
+}
+
+/// Seals the store in `home` with a new key from the same source, and erases the old one; none if there is no
+/// store. For whoever administers it: no keeper has to be stopped or opened for it. Blocks, for up to half a
+/// minute while a renewal is under way.
+pub fn rotate_key(home: &Path, key: &KeySource) -> Result<Option<Rotated>, StoreError> {
+    outlast_store::rotate_key(home, key)
 }

@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod grant;
 pub(crate) mod headers;
 pub(crate) mod import;
+pub(crate) mod key;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod providers;
@@ -36,6 +37,7 @@ pub(crate) fn run(verb: Verb) -> Done {
         Verb::Grant(arguments) => grant::run(&arguments),
         Verb::Headers(arguments) => headers::run(&arguments),
         Verb::Import(arguments) => import::run(&arguments),
+        Verb::Key(arguments) => key::run(&arguments),
         Verb::Login(arguments) => login::run(&arguments),
         Verb::Logout(arguments) => logout::run(&arguments),
         Verb::Providers(arguments) => providers::run(&arguments),
@@ -55,6 +57,7 @@ pub(crate) fn wants_json(verb: &Verb) -> bool {
         Verb::Explain(arguments) => arguments.wants_json(),
         Verb::Grant(arguments) => arguments.wants_json(),
         Verb::Import(arguments) => arguments.json,
+        Verb::Key(arguments) => arguments.wants_json(),
         Verb::Login(arguments) => arguments.json,
         Verb::Logout(arguments) => arguments.json,
         Verb::Providers(arguments) => arguments.json,

@@ -20,7 +20,8 @@ use zeroize::Zeroizing;
 pub(super) const HEADER_BYTES: usize = 2 * SLOT_BYTES;
 /// The newest format of a journal's file that this version writes and reads.
 const FORMAT: u8 = 1;
-const SLOT_BYTES: usize = 512;
+/// One of two.
+pub(super) const SLOT_BYTES: usize = 512;
 const MAGIC: &[u8; 8] = b"OUTLtask";
 const SEALED_AT: usize = 11;
 const KEY_BYTES: usize = 32;
@@ -63,6 +64,18 @@ impl Header {
     ) -> Result<Self, JournalError> {
         let (first, second) = bytes.split_at(SLOT_BYTES);
         open_slot(first, key, store, task).or_else(|refused| open_slot(second, key, store, task).map_err(|_| refused))
+    }
+
+    /// Whether one of the slots opens by itself.
+    pub(super) fn slot_opens(
+        bytes: &[u8; HEADER_BYTES],
+        slot: usize,
+        key: &StoreKey,
+        store: StoreId,
+        task: &TaskId,
+    ) -> bool {
+        let slot = bytes.chunks_exact(SLOT_BYTES).nth(slot);
+        slot.is_some_and(|slot| open_slot(slot, key, store, task).is_ok())
     }
 }
 

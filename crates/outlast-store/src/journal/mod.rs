@@ -6,17 +6,21 @@ mod frame;
 mod header;
 mod log;
 mod memory;
+mod new_key;
 mod path;
 mod spill;
 
 pub use memory::MemoryJournal;
+pub(crate) use new_key::{Journals, seal_alone, seal_beside};
 pub use spill::sha256;
 
 use crate::aside::aside;
 use crate::home::Home;
 use crate::lease;
 use crate::note::Note;
-use crate::seal::{StoreId, StoreKey};
+use crate::queue::Queue;
+use crate::reader::Reader;
+use crate::vault::Vault;
 use claim::FileClaim;
 use log::Log;
 use outlast_core::journal::{Claim, Journal, JournalError};
@@ -30,14 +34,37 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct FileJournal {
     home: Home,
-    key: StoreKey,
-    store: StoreId,
+    vault: Arc<Vault>,
 }
 
 impl FileJournal {
     /// The journals beside a store. Touches nothing.
-    pub(crate) fn new(home: Home, key: StoreKey, store: StoreId) -> Self {
-        Self { home, key, store }
+    pub(crate) fn new(home: Home, vault: Arc<Vault>) -> Self {
+        Self { home, vault }
+    }
+
+    fn open(&self, paths: &Paths, write: bool) -> Result<Option<Log>, JournalError> {
+        let store = self.vault.store();
+        match Log::open(paths, &self.vault.key(), store, write) {
+            // It may be sealed with a key that the store was given since (F26).
+            Err(JournalError::Store(StoreError::Corrupt { .. })) => {
+                let key = self.vault.unlock_again(&mut Reader::new(self.home.clone()))?;
+                Log::open(paths, &key, store, write)
+            }
+            opened => opened,
+        }
+    }
+
+    fn create(&self, paths: &Paths) -> Result<Log, JournalError> {
+        let queue = Queue::open(&self.home)?;
+        // While the turn is ours the key is not changed: a change that had looked for journals already would
+        // leave this one behind under the old key.
+        let Some(_turn) = queue.turn(&self.home)? else {
+            let detail = "another process has been writing for too long".to_owned();
+            return Err(StoreError::Unwritable { detail }.into());
+        };
+        let key = self.vault.unlock_again(&mut Reader::new(self.home.clone()))?;
+        Log::create(paths, &key, self.vault.store())
     }
 
     fn paths(&self, task: &TaskId) -> Paths {
@@ -52,9 +79,9 @@ impl FileJournal {
             let runner = if runner.is_empty() { "another process".to_owned() } else { runner };
             return Err(JournalError::Busy { task: task.clone(), runner });
         };
-        let mut log = match Log::open(&paths, &self.key, self.store, true)? {
+        let mut log = match self.open(&paths, true)? {
             Some(log) => log,
-            None => Log::create(&paths, &self.key, self.store)?,
+            None => self.create(&paths)?,
         };
         let mut view = TaskView::default();
         log.replay(|at, body| entry::decode(at, body, |entry| view.apply(entry)))?;
@@ -65,7 +92,7 @@ impl FileJournal {
     }
 
     fn read_now(&self, task: &TaskId) -> Result<Option<TaskView>, JournalError> {
-        let Some(mut log) = Log::open(&self.paths(task), &self.key, self.store, false)? else { return Ok(None) };
+        let Some(mut log) = self.open(&self.paths(task), false)? else { return Ok(None) };
         let mut view = TaskView::default();
         log.look(|at, body| entry::decode(at, body, |entry| view.apply(entry)))?;
         Ok(Some(view))
@@ -77,7 +104,7 @@ impl FileJournal {
         }
         let paths = self.paths(task);
         let unknown = || JournalError::Unknown { task: task.clone() };
-        let log = Log::open(&paths, &self.key, self.store, false)?.ok_or_else(unknown)?;
+        let log = self.open(&paths, false)?.ok_or_else(unknown)?;
         match output.place {
             Place::Apart(digest) => Ok(spill::read(&paths, log.key(), digest)?),
             Place::At { frame, entry } => entry::output(&log.body_at(frame)?, entry).ok_or_else(|| {

@@ -14,6 +14,8 @@ use outlast_core::{Secret, StoreError};
 /// The check value lies under no grant's name.
 const CHECK_NAME: &str = "";
 const CHECK_VALUE: &[u8] = b"outlast";
+/// How often store and key are looked at until they fit: a change of the key comes between two looks once.
+pub(crate) const UNLOCKS_MAX: usize = 3;
 
 /// Where the key comes from. A store is made with one kind and remembers which.
 #[derive(Clone, Debug)]
@@ -63,23 +65,124 @@ pub(crate) fn create(source: &KeySource, home: &Home, store: StoreId) -> Result<
     Ok(Meta { store, key_source: source.kind().to_owned(), key_id: key.id(), key_check, derivation })
 }
 
-/// The key of an existing store. Writes nothing, whatever is missing.
-pub(crate) fn unlock(source: &KeySource, home: &Home, meta: &Meta) -> Result<StoreKey, StoreError> {
+/// A key that opens the store.
+pub(crate) struct Unlocked {
+    /// The key.
+    pub(crate) key: StoreKey,
+    /// Whether a change of the key is under way, or left something (F26).
+    pub(crate) is_changing: bool,
+}
+
+/// The key of an existing store, and what `look` read of the store when it fitted. Writes nothing, whatever
+/// is missing.
+pub(crate) fn unlock<T>(
+    source: &KeySource,
+    home: &Home,
+    mut look: impl FnMut() -> Result<(Meta, T), StoreError>,
+) -> Result<(Unlocked, Meta, T), StoreError> {
+    let (mut meta, mut seen) = look()?;
+    for _ in 1..UNLOCKS_MAX {
+        if let Some(unlocked) = try_unlock(source, home, &meta)? {
+            return Ok((unlocked, meta, seen));
+        }
+        // The key may have been changed between the look at the store and the one at the key.
+        let before = meta.key_id;
+        (meta, seen) = look()?;
+        // A passphrase is nowhere but in hand, and takes long to try.
+        if meta.key_id == before && matches!(source, KeySource::Passphrase(_)) {
+            return Err(wrong_key(source));
+        }
+    }
+    match try_unlock(source, home, &meta)? {
+        Some(unlocked) => Ok((unlocked, meta, seen)),
+        None => Err(wrong_key(source)),
+    }
+}
+
+/// None if what the source has is not the key that the store names now.
+fn try_unlock(source: &KeySource, home: &Home, meta: &Meta) -> Result<Option<Unlocked>, StoreError> {
+    let Both { own, beside } = both(source, home, meta)?;
+    let is_changing = !matches!(beside, Beside::Nothing);
+    let key = match (own, beside) {
+        (Ok(own), _) if own.id() == meta.key_id => own,
+        // Its records were sealed anew, and the key did not get its place yet (F26).
+        (_, Beside::Key(next)) if next.id() == meta.key_id => next,
+        (own, _) => return own.map(|_| None),
+    };
+    check(&key, meta)?;
+    Ok(Some(Unlocked { key, is_changing }))
+}
+
+/// What a source has for a store.
+pub(crate) struct Both {
+    /// The store's key, in its place.
+    pub(crate) own: Result<StoreKey, StoreError>,
+    /// What lies beside it.
+    pub(crate) beside: Beside,
+}
+
+/// What lies beside the key of a store: while it is changed, and after a change that was cut off.
+pub(crate) enum Beside {
+    /// The next key, or one that was to be.
+    Key(StoreKey),
+    /// Something that is no key.
+    NoKey,
+    /// Nothing.
+    Nothing,
+}
+
+/// What the source has, which need not fit.
+pub(crate) fn both(source: &KeySource, home: &Home, meta: &Meta) -> Result<Both, StoreError> {
     if source.kind() != meta.key_source {
         return Err(other_kind(source, meta));
     }
-    let key = match source {
-        KeySource::File => file::read(home)?,
-        KeySource::Keyring => keyring::read(meta.store)?,
-        KeySource::Passphrase(secret) => passphrase::unlock(secret, meta)?,
+    Ok(match source {
+        KeySource::File => file::read(home),
+        KeySource::Keyring => keyring::read(meta.store),
+        KeySource::Passphrase(secret) => Both { own: Ok(passphrase::unlock(secret, meta)?), beside: Beside::Nothing },
+    })
+}
+
+/// A new key beside the store's, kept for good when this returns, and what the store will say of itself. A
+/// passphrase stays the same, and the key that is derived from it becomes another.
+pub(crate) fn draw_beside(source: &KeySource, home: &Home, meta: &Meta) -> Result<(StoreKey, Meta), StoreError> {
+    let (key, derivation) = match source {
+        KeySource::File => (file::draw_beside(home)?, None),
+        KeySource::Keyring => (keyring::draw_beside(meta.store)?, None),
+        KeySource::Passphrase(secret) => {
+            let derivation = Derivation::draw()?;
+            (passphrase::derive(secret, &derivation)?, Some(derivation))
+        }
     };
-    if key.id() != meta.key_id {
-        return Err(wrong_key(source));
+    let key_check = seal::seal(&key, &check_binding(meta.store), CHECK_VALUE)?;
+    let meta = Meta { key_id: key.id(), key_check, derivation, ..meta.clone() };
+    Ok((key, meta))
+}
+
+/// Gives the key beside the store's its place, which erases the one before.
+pub(crate) fn promote(source: &KeySource, home: &Home, store: StoreId) -> Result<(), StoreError> {
+    match source {
+        KeySource::File => file::promote(home),
+        KeySource::Keyring => keyring::promote(store),
+        KeySource::Passphrase(_) => Ok(()),
     }
-    seal::open(&key, &check_binding(meta.store), &meta.key_check).map_err(|_| StoreError::Corrupt {
+}
+
+/// Removes what lies beside the store's key.
+pub(crate) fn discard(source: &KeySource, home: &Home, store: StoreId) -> Result<(), StoreError> {
+    match source {
+        KeySource::File => file::discard(home),
+        KeySource::Keyring => keyring::discard(store),
+        KeySource::Passphrase(_) => Ok(()),
+    }
+}
+
+/// Whether the key is the one that the store was sealed with, beyond its name.
+pub(crate) fn check(key: &StoreKey, meta: &Meta) -> Result<(), StoreError> {
+    let opened = seal::open(key, &check_binding(meta.store), &meta.key_check);
+    opened.map(drop).map_err(|_| StoreError::Corrupt {
         detail: "what the store says of itself was changed: its check value does not open".to_owned(),
-    })?;
-    Ok(key)
+    })
 }
 
 fn check_binding(store: StoreId) -> Binding<'static> {
