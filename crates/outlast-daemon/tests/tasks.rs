@@ -262,6 +262,35 @@ async fn f85_a_revoked_grant_stops_injection_and_the_attempt_is_no_failure() {
 }
 
 #[tokio::test]
+async fn f85_a_grant_that_is_signed_out_of_elsewhere_is_injected_no_more_within_a_second() {
+    let stage = stage().await;
+    // It takes every token: what stops is the injection.
+    let upstream = support::Upstream::saying("taken").await;
+    let open = || {
+        let crm = settings("crm", "http://127.0.0.1:1/token", Some(&upstream.origin()));
+        Settings::new(stage.folder.path().join("store")).grants([crm]).open().unwrap()
+    };
+    let (keeper, elsewhere) = (open(), open());
+    support::import_plain(&keeper, "crm", "token-of-crm").await;
+    let socket = stage.folder.path().join("second/control.sock");
+    let sidecar = started(&keeper, socket.clone(), TaskReach::All).await;
+    let mut client = Client::to(&socket).await;
+    let run = client.begun("a", json!({ "grants": ["crm"] })).await;
+    assert_eq!(support::get(&sidecar, "/crm/x").await.status, 200);
+    elsewhere.grant(&support::id("crm")).unwrap().log_out(true).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = upstream.seen().len();
+    assert_eq!(support::get(&sidecar, "/crm/x").await.field("outlast-code"), Some("needs-user"));
+    assert_eq!(upstream.seen().len(), before, "nothing is sent");
+    let failed = client.fail("a", json!({ "run": run, "reason": "503", "undone": true, "code": "needs-user" })).await;
+    assert_eq!(failed.1["state"], "again", "{}", failed.1);
+    assert_eq!(client.get("/v1/tasks/harvest/steps/a").await.1["failures"], 0);
+    // The pause after a failure comes first.
+    let parked = client.post("/v1/tasks/harvest/steps/a/begin?wait=3", json!({ "grants": ["crm"] })).await;
+    is(&parked, 503, "needs-user");
+}
+
+#[tokio::test]
 async fn a_person_decides_and_an_agent_does_not() {
     let stage = stage().await;
     let mut client = Client::to(&stage.socket).await;
