@@ -372,6 +372,9 @@ static int filter(void) {
         STOP(SYS_fchmodat),
         STOP(SYS_unlinkat),
         STOP(SYS_mkdirat),
+#ifdef SYS_renameat
+        STOP(SYS_renameat),
+#endif
         STOP(SYS_renameat2),
 #ifdef SYS_renameat
         STOP(SYS_renameat),

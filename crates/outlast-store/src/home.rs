@@ -128,7 +128,8 @@ impl Home {
     }
 }
 
-fn check_folder(path: &Path) -> Result<bool, StoreError> {
+/// Refuses a folder on the same grounds as [`Home::check`]; false if there is none.
+pub(crate) fn check_folder(path: &Path) -> Result<bool, StoreError> {
     match rustix::fs::stat(path) {
         Err(Errno::NOENT) => Ok(false),
         Err(cause) => Err(unwritable("looking at", path, cause)),

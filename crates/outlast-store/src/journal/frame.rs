@@ -9,10 +9,11 @@
 //! ```
 //!
 //! What follows the last frame is zeros. A frame is written with one call and synced before the next
-//! begins, so that only the last can be torn; and a file of zeros is torn along its sectors: a part of
-//! the frame that was not written is still zeros. As frames begin and end at multiples of 16, no such part
-//! is shorter than that, and none that was written is zeros by chance. A frame that does not open and has
-//! no part of zeros was damaged later, and is never taken for one that was not finished.
+//! begins, so that only the last can be torn. A process that dies while it writes leaves zeros behind what
+//! it wrote; a power cut tears along sectors, and a part of the frame that was not written is still zeros.
+//! As frames begin and end at multiples of 16, no such part is shorter than that, and none that was written
+//! is zeros by chance. A frame that does not open, has its end and no part of zeros was damaged later, and
+//! is never taken for one that was not finished.
 //!
 //! Where a frame begins names it: journals only grow. A number beside it would guard nothing more.
 
@@ -142,7 +143,9 @@ pub(super) fn is_torn(at: u64, rest: &[u8]) -> bool {
         Some(_) | None if is_length(claimed) && claimed >= end => claimed,
         Some(_) | None => return false,
     };
-    parts(at, length).any(|part| rest.get(part).is_none_or(|part| part.iter().all(|byte| *byte == 0)))
+    // A process that died in the middle of its write leaves zeros from there on, wherever in a sector.
+    let has_end = rest.get(length - 1).is_some_and(|last| *last != 0);
+    !has_end || parts(at, length).any(|part| rest.get(part).is_none_or(|part| part.iter().all(|byte| *byte == 0)))
 }
 
 /// What the frame that ends at `end`, if one does, says of its length.
@@ -216,6 +219,16 @@ mod tests {
                 file[place.clone()].copy_from_slice(&frame[place.clone()]);
             }
             assert!(is_torn(AT, &file), "written: {written:04b}");
+        }
+    }
+
+    #[test]
+    fn whatever_byte_a_write_stopped_at_the_frame_is_unfinished() {
+        let frame = sealed(1500);
+        for written in 1..frame.len() {
+            let mut file = frame[..written].to_vec();
+            file.resize(8192, 0);
+            assert!(is_torn(AT, &file), "{written} bytes");
         }
     }
 

@@ -61,6 +61,15 @@ impl Paths {
         self.home.create_tasks()
     }
 
+    /// Makes the folder of the outputs, and makes that survive a power cut.
+    pub(super) fn create_outputs(&self) -> Result<(), StoreError> {
+        if home::check_folder(&self.outputs())? {
+            return Ok(());
+        }
+        home::make_folder(&self.outputs())?;
+        home::sync_folder(&self.home.tasks())
+    }
+
     /// Gives a finished journal its name, and makes that survive a power cut.
     pub(super) fn publish(&self) -> Result<(), StoreError> {
         home::publish_in(&self.home.tasks(), &self.unfinished(), &self.journal())

@@ -34,7 +34,7 @@ pub(super) fn put(paths: &Paths, key: &FrameKey, output: Output) -> Result<Outpu
     }
     let name = sha256(bytes);
     let sealed = key.seal_output(name, bytes)?;
-    home::make_folder(&paths.outputs())?;
+    paths.create_outputs()?;
     let (path, unfinished) = (paths.output(name), paths.outputs().join(format!(".{name}.new")));
     home::remove(&unfinished)?;
     let mut file = home::create_file(&unfinished)?;

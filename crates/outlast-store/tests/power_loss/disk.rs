@@ -31,6 +31,16 @@ impl Change {
             Self::Name { .. } | Self::Rename { .. } | Self::Unlink { .. } => None,
         }
     }
+
+    /// The folder whose names are changed.
+    fn folder(&self) -> Option<&str> {
+        match self {
+            Self::Name { name, .. } | Self::Rename { to: name, .. } | Self::Unlink { name } => {
+                Some(name.rsplit_once('/').map_or(".", |(folder, _)| folder))
+            }
+            Self::Truncate { .. } | Self::Write { .. } => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -107,11 +117,11 @@ impl Disk {
                 self.change(Change::Rename { from: from.to_owned(), to: to.to_owned() });
             }
             "unlink" => self.change(Change::Unlink { name: path.to_owned() }),
-            "sync" if path == "." => self.sync(|change| change.file().is_none()),
-            "sync" => {
-                let file = self.seen.names[path];
-                self.sync(|change| change.file() == Some(file));
-            }
+            "sync" => match self.seen.names.get(path).copied() {
+                Some(file) => self.sync(|change| change.file() == Some(file)),
+                // A folder: its names.
+                None => self.sync(|change| change.folder() == Some(path)),
+            },
             "chmod" | "mkdir" => {}
             other => panic!("the disk does not know how to {other}"),
         }
