@@ -15,9 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use support::home::Watched;
 
 struct World {
     server: OidcProvider,
+    _watched: Watched,
     folder: tempfile::TempDir,
     sidecar: Child,
     url: String,
@@ -51,7 +53,8 @@ impl World {
         let line = told.next().unwrap().unwrap();
         let url = line.split_whitespace().find_map(|word| word.strip_suffix("/GRANT/PATH")).unwrap().to_owned();
         std::thread::spawn(move || told.for_each(drop));
-        Some(Self { server, folder, sidecar, url })
+        let watched = Watched::over(folder.path());
+        Some(Self { server, _watched: watched, folder, sidecar, url })
     }
 
     fn command(folder: &Path, arguments: &[&str]) -> Command {

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "files are written for the binary, and the test measures itself")]
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use outlast_testkit::canary::{Kind as Canary, Watch};
 use outlast_testkit::faults::{Faults, Kind, Operation, read_log};
 use outlast_testkit::judge::Judge;
 use serde_json::{Value, json};
@@ -25,6 +26,7 @@ const LIFE: u64 = 3600;
 struct World {
     judge: Judge,
     faults: Faults,
+    watch: Watch,
     folder: tempfile::TempDir,
 }
 
@@ -40,11 +42,20 @@ struct Told {
     stderr: String,
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.watch.assert_clean();
+        }
+    }
+}
+
 impl World {
     fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
-        let world = Self { judge: Judge::start(None), faults: Faults::build(folder.path()), folder };
+        let world =
+            Self { judge: Judge::start(None), faults: Faults::build(folder.path()), watch: Watch::new(), folder };
         let configuration = format!(
             "[grant.crm]\ntoken_endpoint = \"{}\"\ngrant_type = \"refresh_token\"\nclient_id = \"agent\"\n\
              upstream = \"http://127.0.0.1:9\"\n",
@@ -83,6 +94,9 @@ impl World {
             self.faults.put_into(&mut command, &case.state(), fault, log);
         }
         let output = command.output().unwrap();
+        self.watch.look("stdout of a command", &output.stdout, &[Canary::Access]);
+        self.watch.look("stderr of a command", &output.stderr, &[]);
+        self.watch.look_into(&case.state(), &|_| &[]);
         Told {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),

@@ -12,9 +12,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use support::home::Watched;
 
 struct World {
     server: OidcProvider,
+    watched: Watched,
     folder: tempfile::TempDir,
 }
 
@@ -35,7 +37,8 @@ impl World {
         let path = folder.path().join("outlast.toml");
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        Some(Self { server, folder })
+        let watched = Watched::over(folder.path());
+        Some(Self { server, watched, folder })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -49,6 +52,7 @@ impl World {
     }
 
     fn assert_signed_in(&self, told: &Output) {
+        self.watched.look(told);
         let (out, err) = (text(&told.stdout), text(&told.stderr));
         assert!(told.status.success(), "{out}{err}");
         assert!(out.contains("signed in to crm as alice") || out.contains("\"subject\":\"alice\""), "{out}{err}");

@@ -5,6 +5,8 @@
     reason = "a test prepares files, reads its own environment and waits for real time"
 )]
 
+mod support;
+
 use outlast_testkit::peer::OidcProvider;
 use serde_json::{Value, json};
 use std::fs;
@@ -13,9 +15,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
+use support::home::Watched;
 
 struct World {
     server: OidcProvider,
+    watched: Watched,
     folder: tempfile::TempDir,
 }
 
@@ -35,7 +39,8 @@ impl World {
         fs::write(&config, text).unwrap();
         fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(folder.path().join("secret"), secret).unwrap();
-        Some(Self { server, folder })
+        let watched = Watched::over(folder.path());
+        Some(Self { server, watched, folder })
     }
 
     fn refreshable(ttl: &str) -> Option<Self> {
@@ -69,6 +74,7 @@ impl World {
         let mut child = self.outlast(&["import", "crm"]).spawn().unwrap();
         child.stdin.take().unwrap().write_all(tokens.to_string().as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
+        self.watched.look(&output);
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
 

@@ -2,15 +2,19 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "a test prepares files and hands on its own PATH")]
 
+mod support;
+
 use outlast_testkit::peer::OidcProvider;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use support::home::Watched;
 
 struct World {
     server: OidcProvider,
+    watched: Watched,
     folder: tempfile::TempDir,
 }
 
@@ -36,7 +40,8 @@ impl World {
         let config = folder.path().join("outlast.toml");
         fs::write(&config, names.iter().map(grant).collect::<String>()).unwrap();
         fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
-        let world = Self { server, folder };
+        let watched = Watched::over(folder.path());
+        let world = Self { server, watched, folder };
         for name in names {
             let imported = world.run(&["import", name], &world.server.mint("basic").to_string());
             assert_eq!(imported.code, 0, "{}", imported.stderr);
@@ -59,6 +64,7 @@ impl World {
             .unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
+        self.watched.look(&output);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }

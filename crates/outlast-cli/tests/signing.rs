@@ -6,6 +6,8 @@
     reason = "a test prepares files, reads its own environment and waits for real time"
 )]
 
+mod support;
+
 use outlast_testkit::peer::OidcProvider;
 use serde_json::{Value, json};
 use std::fs;
@@ -15,9 +17,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use support::home::Watched;
 
 /// A folder with a configuration, state and private files of its own.
-struct Home(tempfile::TempDir);
+struct Home {
+    watched: Watched,
+    folder: tempfile::TempDir,
+}
 
 #[derive(Debug)]
 struct Told {
@@ -28,11 +34,12 @@ struct Told {
 
 impl Home {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        let folder = tempfile::tempdir().unwrap();
+        Self { watched: Watched::over(folder.path()), folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -50,7 +57,7 @@ impl Home {
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap())
-            .env("HOME", self.0.path())
+            .env("HOME", self.folder.path())
             .env("OUTLAST_CONFIG", self.path("outlast.toml"))
             .env("OUTLAST_HOME", self.path("state"))
             .stdin(Stdio::null());
@@ -64,6 +71,7 @@ impl Home {
         // It may have no use for it.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
+        self.watched.look(&output);
         Told {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -176,7 +184,7 @@ fn jwt_bearer_is_minted_anew_and_no_assertion_is_used_twice() {
 }
 
 fn openssl(home: &Home, arguments: &[&str]) -> bool {
-    let made = Command::new("openssl").args(arguments).current_dir(home.0.path()).stderr(Stdio::null()).status();
+    let made = Command::new("openssl").args(arguments).current_dir(home.folder.path()).stderr(Stdio::null()).status();
     made.is_ok_and(|status| status.success())
 }
 

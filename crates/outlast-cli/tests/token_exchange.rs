@@ -10,9 +10,11 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
+use support::home::Watched;
 
 struct World {
     server: OidcProvider,
+    watched: Watched,
     folder: tempfile::TempDir,
 }
 
@@ -35,7 +37,8 @@ impl World {
         let config = folder.path().join("outlast.toml");
         fs::write(&config, text).unwrap();
         fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
-        Some(Self { server, folder })
+        let watched = Watched::over(folder.path());
+        Some(Self { server, watched, folder })
     }
 
     /// With a token set of the person.
@@ -55,7 +58,9 @@ impl World {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        self.outlast(arguments).stdin(Stdio::null()).output().unwrap()
+        let output = self.outlast(arguments).stdin(Stdio::null()).output().unwrap();
+        self.watched.look(&output);
+        output
     }
 
     fn counter(&self, pointer: &str) -> u64 {

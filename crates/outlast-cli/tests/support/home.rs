@@ -90,6 +90,35 @@ impl Drop for Home {
     }
 }
 
+/// A folder of a test that has no [`Home`], under the same watch: its end fails the test if a secret lies in it
+/// where none belongs. Declared before what removes the folder.
+pub struct Watched {
+    pub watch: Watch,
+    folder: PathBuf,
+}
+
+impl Watched {
+    pub fn over(folder: &Path) -> Self {
+        Self { watch: Watch::new(), folder: folder.to_owned() }
+    }
+
+    /// What a command had said that ended.
+    pub fn look(&self, output: &Output) {
+        self.watch.look("stdout of a command", &output.stdout, &[Kind::Access]);
+        self.watch.look("stderr of a command", &output.stderr, &[]);
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // A test that fails already is left alone.
+        if !std::thread::panicking() {
+            self.watch.look_into(&self.folder, &belongs);
+            self.watch.assert_clean();
+        }
+    }
+}
+
 /// Which secrets belong into a file of a home.
 fn belongs(file: &Path) -> &'static [Kind] {
     let within = |folder: &str| file.parent().is_some_and(|parent| parent.ends_with(folder));
