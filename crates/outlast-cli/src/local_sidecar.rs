@@ -2,8 +2,9 @@
 
 use crate::exit::Fault;
 use crate::output;
-use outlast::{Keeper, Secret};
-use outlast_daemon::{Options, Sidecar, SidecarError, TaskReach, draw_capability};
+use outlast::task::Task;
+use outlast::{GrantId, Keeper, Secret};
+use outlast_daemon::{Options, Recording, Sidecar, SidecarError, TaskReach, draw_capability};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,13 +27,19 @@ pub(crate) struct LocalSidecar {
 }
 
 impl LocalSidecar {
-    /// One in this process, on a port of its own, with its control socket in `folder`.
-    pub(crate) async fn start(keeper: Keeper, folder: &Path, hold: Duration) -> Result<Self, Fault> {
+    /// One in this process, on a port of its own, with its control socket in `folder`. Of tasks it reaches
+    /// the one that is given.
+    pub(crate) async fn start(
+        keeper: Keeper,
+        folder: &Path,
+        hold: Duration,
+        task: Option<&Task>,
+    ) -> Result<Self, Fault> {
         let socket = folder.join("control.sock");
         let options = Options {
             // The child is handed the socket.
             logins: false,
-            tasks: TaskReach::Nothing,
+            tasks: task.cloned().map_or(TaskReach::Nothing, TaskReach::Only),
             socket: Some(socket.clone()),
             proxy: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             hold,
@@ -41,6 +48,13 @@ impl LocalSidecar {
         let sidecar = Sidecar::start(keeper.clone(), options).await?;
         let (url, capability) = (sidecar.url(), sidecar.capability().clone());
         Ok(Self { socket, url, capability, sidecar, keeper })
+    }
+
+    /// Records what is asked of it from now on as steps of `task`; the word that opens it is another one.
+    pub(crate) async fn record(&mut self, task: Task, repeatable: Vec<GrantId>) -> Result<Recording, Fault> {
+        let (capability, recording) = self.sidecar.record(None, task, repeatable).await?;
+        self.capability = capability;
+        Ok(recording)
     }
 
     /// The proxy's address, without a slash at its end.

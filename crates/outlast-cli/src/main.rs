@@ -16,6 +16,7 @@ mod output;
 mod owned_file;
 mod private_folder;
 mod process;
+mod recorded;
 mod token_set_file;
 mod words;
 

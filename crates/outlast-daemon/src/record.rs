@@ -160,7 +160,7 @@ impl Recorder {
 
     /// Decides on a request that arrives.
     pub(crate) async fn admit(self: &Arc<Self>, exchange: &Exchange) -> Result<Admitted, RecordError> {
-        self.take_for_outcomes(exchange).await;
+        self.take_for_outcomes(Some(exchange)).await;
         let waited = tokio::time::timeout(WAIT_MAX, self.choose(exchange)).await;
         let (start, chosen) = waited.map_err(|_| RecordError::StillAnswered)??;
         match chosen {
@@ -225,14 +225,20 @@ impl Recorder {
         }
     }
 
+    /// The agent has come to its end by itself, and well: it has taken for outcomes what it was answered.
+    pub(crate) async fn ended_well(self: &Arc<Self>) {
+        self.take_for_outcomes(None).await;
+    }
+
     /// The agent goes on to something else than it was last answered nothing clear to: what it was answered
     /// is the outcome, for it. What it asks again comes to another end.
-    async fn take_for_outcomes(self: &Arc<Self>, exchange: &Exchange) {
+    async fn take_for_outcomes(self: &Arc<Self>, asked: Option<&Exchange>) {
+        let is_over = |before: &Exchange| asked.is_none_or(|asked| asked.base() != before.base());
         let (start, unclear) = {
             let mut state = self.state();
             let State { tape, start, unclear, .. } = &mut *state;
             for Unclear { exchange: before, occurrence, .. } in unclear.iter() {
-                if before.base() != exchange.base() {
+                if is_over(before) {
                     tape.take(before.base(), *occurrence);
                 }
             }
@@ -240,7 +246,7 @@ impl Recorder {
         };
         for Unclear { exchange: before, occurrence, run, recorded } in unclear {
             match self.place(&before, occurrence, start) {
-                Ok(place) if before.base() != exchange.base() => Sending { place, run }.record(recorded).await,
+                Ok(place) if is_over(&before) => Sending { place, run }.record(recorded).await,
                 Ok(_) | Err(_) => {}
             }
         }
@@ -355,5 +361,77 @@ impl Sending {
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Recorder of task {}", self.task.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+    use outlast::task::TaskId;
+
+    async fn recorder() -> Arc<Recorder> {
+        let keeper = outlast::Settings::in_memory().open().unwrap();
+        let task = Task::open(&keeper, &TaskId::parse("harvest").unwrap()).await.unwrap();
+        Arc::new(Recorder::open(task, BTreeSet::new()).await.unwrap())
+    }
+
+    fn request(method: &Method, path: &str) -> Exchange {
+        Exchange::of(&GrantId::parse("crm").unwrap(), method, path, b"", method.is_safe())
+    }
+
+    fn reply() -> Reply {
+        let (headers, trailers) = (HeaderMap::new(), HeaderMap::new());
+        Reply { status: StatusCode::OK, headers, trailers, body: Bytes::from("ok") }
+    }
+
+    async fn send(recorder: &Arc<Recorder>, exchange: &Exchange) -> Sending {
+        match recorder.admit(exchange).await.unwrap() {
+            Admitted::Send(place) => place.begin().await.unwrap(),
+            Admitted::Replay(_) | Admitted::Unrecorded => panic!("it is sent"),
+        }
+    }
+
+    #[tokio::test]
+    async fn one_request_past_the_most_is_not_recorded_or_not_sent() {
+        let recorder = recorder().await;
+        recorder.state().exchanges = EXCHANGES_MAX - 1;
+        send(&recorder, &request(&Method::POST, "/last")).await.answered(&reply(), &Method::POST).await;
+        let refused = recorder.admit(&request(&Method::POST, "/more")).await;
+        assert!(matches!(refused, Err(RecordError::Full)));
+        let passed = recorder.admit(&request(&Method::GET, "/more")).await;
+        assert!(matches!(passed, Ok(Admitted::Unrecorded)));
+        recorder.rewind();
+        let known = recorder.admit(&request(&Method::POST, "/last")).await;
+        assert!(matches!(known, Ok(Admitted::Replay(_))), "what is recorded stays so");
+    }
+
+    #[tokio::test]
+    async fn one_byte_past_the_most_of_a_task_the_outcome_of_a_post_is_unknown_and_a_get_is_sent_again() {
+        let recorder = recorder().await;
+        let length = reply().encode(&Method::GET).unwrap().len() as u64;
+        recorder.state().bytes = TASK_BYTES_MAX - length;
+        send(&recorder, &request(&Method::GET, "/last")).await.answered(&reply(), &Method::GET).await;
+        for method in [Method::GET, Method::POST] {
+            send(&recorder, &request(&method, "/more")).await.answered(&reply(), &method).await;
+        }
+        recorder.rewind();
+        let asked = recorder.admit(&request(&Method::GET, "/last")).await;
+        assert!(matches!(asked, Ok(Admitted::Replay(_))));
+        let asked = recorder.admit(&request(&Method::GET, "/more")).await;
+        assert!(matches!(asked, Ok(Admitted::Send(_))));
+        let asked = recorder.admit(&request(&Method::POST, "/more")).await;
+        assert!(matches!(asked, Err(RecordError::Task(TaskError::Ambiguous { .. }))));
+    }
+
+    #[tokio::test]
+    async fn what_a_task_has_recorded_is_counted_when_it_is_taken_up_again() {
+        let before = recorder().await;
+        send(&before, &request(&Method::POST, "/a")).await.answered(&reply(), &Method::POST).await;
+        let again = Recorder::open(before.task.clone(), BTreeSet::new()).await.unwrap();
+        let length = reply().encode(&Method::POST).unwrap().len() as u64;
+        let state = again.state();
+        assert_eq!((state.exchanges, state.bytes), (1, length));
     }
 }

@@ -132,6 +132,12 @@ impl Recording {
         self.0.rewind();
     }
 
+    /// The program has come to its end by itself, and well: an error that it was answered last is taken for
+    /// the outcome of its request.
+    pub async fn ended_well(&self) {
+        self.0.ended_well().await;
+    }
+
     /// How many requests were answered from the record so far, and how many were sent.
     pub fn counts(&self) -> RecordCounts {
         self.0.counts()

@@ -275,6 +275,27 @@ async fn an_error_of_the_server_to_a_post_is_its_outcome_once_the_agent_goes_on_
 }
 
 #[tokio::test]
+async fn an_error_that_an_agent_was_answered_last_is_its_outcome_if_it_ended_well() {
+    let stage = Stage::before(answering(&[500]).await).await;
+    assert_eq!(stage.ask("POST /crm/b", "x").await.status, 500);
+    stage.recording.ended_well().await;
+    stage.restart().await;
+    let answer = stage.ask("POST /crm/b", "x").await;
+    assert_eq!((answer.status, is_replayed(&answer)), (500, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_agent_has_seen_the_end_of_is_on_record_at_that_moment() {
+    let stage = Stage::before(counting().await).await;
+    for turn in 0..50 {
+        let line = if turn % 2 == 0 { "POST /crm/b" } else { "GET /crm/b" };
+        assert_eq!(stage.ask(line, &format!("{turn}")).await.status, 200);
+        let (summary, _) = stage.keeper.tasks().show(&harvest()).await.unwrap();
+        assert_eq!((summary.progress.steps, summary.progress.done), (turn + 1, turn + 1));
+    }
+}
+
+#[tokio::test]
 async fn refusals_that_say_nothing_of_the_work_are_not_recorded_and_plain_ones_are() {
     for (status, is_kept) in [(404, true), (409, true), (429, false), (500, false), (503, false)] {
         let statuses: &'static [u16] = Box::leak(Box::new([status]));

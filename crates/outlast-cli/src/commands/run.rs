@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::exit::Fault;
 use crate::local_sidecar::LocalSidecar;
 use crate::private_folder::PrivateFolder;
+use crate::recorded::{self, Recorded};
 use crate::{output, process, words};
 use outlast::{Code, GrantId, Keeper, Process, Secret};
 use outlast_daemon::token_file::TokenFiles;
@@ -27,6 +28,7 @@ const SIGNALLED: i32 = 128;
 #[command(after_help = "Examples:
   outlast run --grant crm -- python3 agent.py
   outlast run --grant crm=CRM_TOKEN_FILE --hold 30m -- ./agent --verbose
+  outlast run --task harvest --record --repeatable llm -- python3 agent.py
 The program finds in its environment:
   OUTLAST_CAPABILITY           the key for the sidecar, as bearer token or x-api-key
   OUTLAST_URL                  the sidecar's address; OUTLAST_CRM_URL is that of grant crm
@@ -40,6 +42,8 @@ pub(crate) struct Arguments {
     /// For how long a request is held while its grant waits for a person or a server
     #[arg(long, value_name = "DURATION", value_parser = words::parse_duration)]
     hold: Option<Duration>,
+    #[command(flatten)]
+    recorded: recorded::Arguments,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -62,18 +66,30 @@ pub(crate) fn run(arguments: Arguments) -> Done {
     let settings = context.resolve(&names)?;
     let wanted: Vec<Wanted> = settings.iter().map(|grant| wanted(&grant.id, &named)).collect::<Result<_, _>>()?;
     no_clash(&wanted)?;
+    let wish = arguments.recorded.wish(&ids(&wanted))?;
     let keeper = context.keeper_of(Process::Sidecar, settings)?;
     let hold = arguments.hold.unwrap_or(context.config.proxy().hold);
     process::block_on_all(async {
         // Before anything is renewed: a signal that ended the process now could end it half-way.
         let signals = process::Stop::listen()?;
         let folder = PrivateFolder::create("run")?;
-        let sidecar = LocalSidecar::start(keeper.clone(), folder.path(), hold).await?;
+        let task = match &wish {
+            Some(wish) => Some(wish.open(&keeper).await?),
+            None => None,
+        };
+        let mut sidecar = LocalSidecar::start(keeper.clone(), folder.path(), hold, task.as_ref()).await?;
+        let recorded = match wish.zip(task) {
+            Some((wish, task)) => Some(Recorded::begin(wish, task, &mut sidecar).await?),
+            None => None,
+        };
         let files = token_files(&keeper, &folder, &wanted).await?;
         let mut command = prepared(&arguments.command, &context);
         describe(&mut command, &sidecar, &files, &wanted);
         let code = child(command, &arguments.command, signals).await;
         drop(files);
+        if let Some(recorded) = recorded {
+            recorded.end(matches!(code, Ok(0))).await;
+        }
         sidecar.stop().await;
         code
     })

@@ -72,7 +72,7 @@ impl Story {
         let response = read_token_set(&sandbox.issue().token_response().to_string());
         let response = response.ok_or_else(|| Fault::new(Code::Internal, "the sandbox issued no token set"))?;
         keeper.grant(&grant)?.import(TokenSet::first(response, SystemClock::new().now())).await?;
-        let sidecar = LocalSidecar::start(keeper, folder.path(), HOLD).await?;
+        let sidecar = LocalSidecar::start(keeper, folder.path(), HOLD, None).await?;
         let (base, key) = (format!("{}/{GRANT}", sidecar.url()), sidecar.capability().expose().to_owned());
         let make = |tally| worker(&base, &key, OnRefusal::Repeat, tally);
         Ok(Self::new(OUTLAST, sandbox, make, Some((sidecar, folder))))
