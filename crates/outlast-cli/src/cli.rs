@@ -17,9 +17,10 @@ const EXAMPLE: &str = "Examples:
   outlast add crm --issuer https://login.example.com --client-id agent
   outlast login crm                              sign in, in a browser or on another device
   outlast run --grant crm -- python3 agent.py    run an agent that outlives its tokens
+  outlast step --task t page-1 -- ./fetch.sh 1   run a step once, whatever happens to the script
 
 Exit codes: 0 fine, 65 a person decides, 69 no sidecar, 70 our bug, 75 try again or wait,
-77 ask the grant's owner, 78 mend the configuration; `run` passes on the child's own.";
+77 ask the grant's owner, 78 mend the configuration; `run` and `step` pass on the child's own.";
 
 /// One variant per file in `commands/`.
 #[derive(Debug, Subcommand)]
@@ -58,6 +59,10 @@ pub(crate) enum Verb {
     Serve(commands::serve::Arguments),
     /// Show how each grant stands and what to do
     Status(commands::status::Arguments),
+    /// Run one durable step of a task: once, and its output is printed ever after
+    Step(Box<commands::step::Arguments>),
+    /// See tasks and their steps, decide on steps in doubt, delete
+    Task(commands::task::Arguments),
     /// Print a valid access token and nothing else
     Token(commands::token::Arguments),
 }

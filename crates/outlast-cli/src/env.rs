@@ -4,6 +4,7 @@ use crate::exit::Fault;
 use outlast::Code;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where Outlast finds its files.
 #[derive(Clone, Debug)]
@@ -41,6 +42,26 @@ pub(crate) fn log_filter() -> Option<String> {
 /// Whether whoever runs this asked for output without colour (<https://no-color.org>).
 pub(crate) fn no_colour() -> bool {
     read("NO_COLOR").is_some() || text("TERM").as_deref() == Some("dumb")
+}
+
+/// The task that whoever runs this is part of.
+pub(crate) fn task() -> Option<String> {
+    text("OUTLAST_TASK")
+}
+
+/// The control socket that whoever runs this was told of.
+pub(crate) fn socket() -> Option<PathBuf> {
+    read("OUTLAST_SOCKET").map(PathBuf::from)
+}
+
+/// The step that whoever runs this is part of.
+pub(crate) fn step() -> Option<String> {
+    text("OUTLAST_STEP")
+}
+
+/// For how long the runner of the task lets a step wait; nothing outside of one.
+pub(crate) fn hold() -> Option<Duration> {
+    text("OUTLAST_HOLD").and_then(|text| crate::words::parse_duration(&text).ok())
 }
 
 /// The command line without the program's name.

@@ -1,5 +1,6 @@
 //! Advice -> exit code, and the one type of failure that a command ends with.
 
+use outlast::task::TaskError;
 use outlast::{Advice, Code, OpenError, StoreError, Timestamp, TokenError};
 use rustix::process::Signal;
 
@@ -44,6 +45,11 @@ impl Fault {
     #[must_use]
     pub(crate) fn mend(self, mend: impl Into<String>) -> Self {
         Self { mend: Some(mend.into()), ..self }
+    }
+
+    /// Words that somebody else wrote, in one line that moves no cursor.
+    pub(crate) fn plain(words: &str) -> String {
+        words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     }
 
     /// The process exit code that goes with it.
@@ -98,6 +104,42 @@ impl From<TokenError> for Fault {
         }
         fault
     }
+}
+
+impl From<TaskError> for Fault {
+    fn from(error: TaskError) -> Self {
+        let error = match error {
+            TaskError::Token(cause) => return cause.into(),
+            other => other,
+        };
+        let mut fault = Self::new(error.code(), error.to_string());
+        fault.retry_at = error.retry_at();
+        fault.mend = match &error {
+            TaskError::Ambiguous { task, key, .. } => Some(format!(
+                "stop, and have a person look whether it was done; then: outlast task resolve {task} {0} --done, or: \
+                 outlast task resolve {task} {0} --rerun",
+                quoted(key.as_str())
+            )),
+            TaskError::InputChanged { .. } => {
+                Some("stop: give the step another key, or the input that it had; or run it in another task".to_owned())
+            }
+            TaskError::Poisoned { task, key, .. } => Some(format!(
+                "stop, and have the cause mended; then: outlast task resolve {task} {0} --rerun",
+                quoted(key.as_str())
+            )),
+            TaskError::Parked { grant, .. } => Some(format!(
+                "wait, or stop and ask the owner of grant {grant} to sign in with: outlast login {grant}; then run the \
+                 same command again"
+            )),
+            _ => None,
+        };
+        fault
+    }
+}
+
+/// A word as a shell reads it.
+pub(crate) fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }
 
 impl From<OpenError> for Fault {

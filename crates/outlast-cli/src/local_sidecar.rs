@@ -27,19 +27,13 @@ pub(crate) struct LocalSidecar {
 }
 
 impl LocalSidecar {
-    /// One in this process, on a port of its own, with its control socket in `folder`. Of tasks it reaches
-    /// the one that is given.
-    pub(crate) async fn start(
-        keeper: Keeper,
-        folder: &Path,
-        hold: Duration,
-        task: Option<&Task>,
-    ) -> Result<Self, Fault> {
-        let socket = folder.join("control.sock");
+    /// One in this process, on a port of its own, with its control socket where [`socket_in`] says.
+    pub(crate) async fn start(keeper: Keeper, folder: &Path, hold: Duration, tasks: TaskReach) -> Result<Self, Fault> {
+        let socket = socket_in(folder);
         let options = Options {
             // The child is handed the socket.
             logins: false,
-            tasks: task.cloned().map_or(TaskReach::Nothing, TaskReach::Only),
+            tasks,
             socket: Some(socket.clone()),
             proxy: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             hold,
@@ -76,6 +70,11 @@ impl LocalSidecar {
     pub(crate) async fn stop(self) {
         end(self.sidecar, &self.keeper).await;
     }
+}
+
+/// Where the control socket is in the folder of a run.
+pub(crate) fn socket_in(folder: &Path) -> PathBuf {
+    folder.join("control.sock")
 }
 
 /// Lets requests and renewals that are under way come to their end, in time.

@@ -1,6 +1,9 @@
 //! The `outlast` command: the only crate that reads the environment, arguments and the terminal.
 
+mod again;
 mod ask;
+mod child;
+mod child_grants;
 mod cli;
 mod commands;
 mod context;
@@ -12,11 +15,13 @@ mod hot_path;
 mod introspected;
 mod local_sidecar;
 mod login;
+mod notice;
 mod output;
 mod owned_file;
 mod private_folder;
 mod process;
 mod recorded;
+mod step;
 mod token_set_file;
 mod words;
 

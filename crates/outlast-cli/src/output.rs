@@ -1,7 +1,7 @@
 //! Stdout is data, stderr is talk. The only file that writes to either.
 
 use crate::exit::Fault;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use outlast::{Code, Secret};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::io::{self, IsTerminal, Write};
@@ -17,6 +17,15 @@ pub(crate) fn data(line: &str) -> Result<(), Fault> {
     let written =
         stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
     match written {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&cause)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes bytes as they are. A reader that has gone away is no failure of ours.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Fault> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&cause)),
         Ok(()) | Err(_) => Ok(()),
     }
@@ -132,9 +141,14 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     } else {
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     }
+    let states = head.iter().position(|head| *head == "state").filter(|_| stdout_has_colour());
     table.set_header(head);
     for row in rows {
-        table.add_row(row);
+        let cell = |(at, text): (usize, String)| match colour(&text).filter(|_| Some(at) == states) {
+            Some(colour) => Cell::new(text).fg(colour),
+            None => Cell::new(text),
+        };
+        table.add_row(row.into_iter().enumerate().map(cell));
     }
     table.trim_fmt()
 }
@@ -144,6 +158,39 @@ fn without_empty_columns<'h>(head: &[&'h str], rows: Vec<Vec<String>>) -> (Vec<&
     let kept: Vec<usize> = (0..head.len()).filter(|column| says(*column)).collect();
     let cells = |row: &Vec<String>| kept.iter().filter_map(|column| row.get(*column).cloned()).collect();
     (kept.iter().map(|column| head[*column]).collect(), rows.iter().map(cells).collect())
+}
+
+/// A word of state in the colour that goes with it, on a terminal that wants any.
+pub(crate) fn coloured(state: &str) -> String {
+    coloured_as(state, state)
+}
+
+/// Some text in the colour of a state.
+pub(crate) fn coloured_as(state: &str, text: &str) -> String {
+    let number = match colour(state).filter(|_| stdout_has_colour() && !text.is_empty()) {
+        Some(Color::Green) => 32,
+        Some(Color::Cyan) => 36,
+        Some(Color::Yellow) => 33,
+        Some(Color::Red) => 31,
+        Some(_) | None => return text.to_owned(),
+    };
+    format!("\u{1b}[{number}m{text}\u{1b}[0m")
+}
+
+fn colour(state: &str) -> Option<Color> {
+    match state {
+        "done" | "closed" => Some(Color::Green),
+        "running" => Some(Color::Cyan),
+        "parked" | "rerun" => Some(Color::Yellow),
+        "ambiguous" | "failed" | "poisoned" | "unreadable" => Some(Color::Red),
+        _ => None,
+    }
+}
+
+/// How much of a whole there is, in so many columns.
+pub(crate) fn bar(part: usize, whole: usize, width: usize) -> String {
+    let full = (part.min(whole) * width).checked_div(whole).unwrap_or(0);
+    format!("[{}{}]", "#".repeat(full), ".".repeat(width - full))
 }
 
 /// Whether a person reads the data.
@@ -165,6 +212,10 @@ pub(crate) fn stdin_is_terminal() -> bool {
 pub(crate) fn clear_screen() -> Result<(), Fault> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(b"\x1b[H\x1b[2J").and_then(|()| stdout.flush()).map_err(|cause| unwritten(&cause))
+}
+
+fn stdout_has_colour() -> bool {
+    stdout_is_terminal() && !crate::env::no_colour()
 }
 
 fn stderr_has_colour() -> bool {

@@ -23,6 +23,8 @@ const VERBS: &[&str] = &[
     "sandbox",
     "serve",
     "status",
+    "step",
+    "task",
     "token",
 ];
 

@@ -48,7 +48,7 @@ const FORBIDDEN: &[(&str, &[&str], &[&str])] = &[
 
 /// The only files of the product that read a secret's value, each with what it needs the value for.
 const EXPOSING: &[(&str, &str)] = &[
-    ("crates/outlast-cli/src/commands/run.rs", "hands the child its capability"),
+    ("crates/outlast-cli/src/child_grants.rs", "hands the child its capability"),
     ("crates/outlast-cli/src/commands/add.rs", "writes a secret that was typed into a file of its own"),
     ("crates/outlast-cli/src/commands/serve.rs", "writes the capability file"),
     ("crates/outlast-cli/src/commands/token.rs", "prints the token that was asked for"),

@@ -2,6 +2,7 @@
 
 mod standing;
 
+use super::task::waiting;
 use super::{Done, status};
 use crate::ask::{clock, now};
 use crate::context::Context;
@@ -164,6 +165,10 @@ fn store(context: &Context) -> Result<Vec<Finding>, Fault> {
             findings.push(Finding { what: format!("grant {id}"), outcome });
         }
         findings.push(Finding { what: "time of the tokens".to_owned(), outcome: times(&keeper).await });
+        for kept in waiting::kept(&keeper.tasks()).await? {
+            let what = format!("task {}", kept.0);
+            findings.extend(waiting::fault(kept, now()).map(|fault| Finding { what, outcome: Err(fault) }));
+        }
         Ok(())
     })?;
     Ok(findings)

@@ -17,6 +17,8 @@ pub(crate) mod run;
 pub(crate) mod sandbox;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod step;
+pub(crate) mod task;
 pub(crate) mod token;
 
 use crate::cli::Verb;
@@ -45,6 +47,8 @@ pub(crate) fn run(verb: Verb) -> Done {
         Verb::Sandbox(arguments) => sandbox::run(&arguments),
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Status(arguments) => status::run(&arguments),
+        Verb::Step(arguments) => step::run(*arguments),
+        Verb::Task(arguments) => task::run(arguments),
         Verb::Token(arguments) => token::run(&arguments),
     }
 }
@@ -63,11 +67,12 @@ pub(crate) fn wants_json(verb: &Verb) -> bool {
         Verb::Providers(arguments) => arguments.json,
         Verb::Sandbox(arguments) => arguments.json,
         Verb::Status(arguments) => arguments.json,
+        Verb::Task(arguments) => arguments.wants_json(),
         Verb::Token(arguments) => arguments.json,
         // What this one prints is read by programs alone.
         Verb::Headers(_) => false,
         Verb::Add(arguments) => arguments.json,
         Verb::Adopt(arguments) => arguments.json,
-        Verb::Completions(_) | Verb::Run(_) | Verb::Serve(_) => false,
+        Verb::Completions(_) | Verb::Run(_) | Verb::Serve(_) | Verb::Step(_) => false,
     }
 }

@@ -1,6 +1,7 @@
 //! `outlast status`: how each grant stands, and what to do.
 
 use super::Done;
+use super::task::waiting;
 use crate::ask::now;
 use crate::context::Context;
 use crate::exit::Fault;
@@ -45,10 +46,20 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
         }
         let statuses = readable(&keeper, look(&keeper).await?)?;
         let told = if arguments.introspect { Some(introspected::ask(&keeper).await?) } else { None };
+        // A journal that cannot be read is told by `outlast task list`, and hides no grant.
+        let kept = waiting::kept(&keeper.tasks()).await.unwrap_or_default();
         if arguments.json {
-            output::json(&with_introspection(as_json(&statuses, arguments)?, told.as_ref()))?;
+            let value = with_tasks(as_json(&statuses, arguments)?, &kept);
+            output::json(&with_introspection(value, told.as_ref()))?;
         } else {
             output::data(&as_text(&statuses, now()))?;
+            for status in &statuses {
+                let waiting = waiting::for_grant(&kept, &status.name);
+                if !waiting.is_empty() {
+                    let (grant, tasks) = (&status.name, waiting.join(", "));
+                    output::data(&format!("grant {grant} is waited for, between steps, by task {tasks}"))?;
+                }
+            }
             told.iter().try_for_each(|told| output::data(&introspected::lines(told)))?;
         }
         Ok(0)
@@ -142,6 +153,21 @@ fn as_json(statuses: &[GrantStatus], arguments: &Arguments) -> Result<Value, Fau
         (all, _) => serde_json::to_value(all),
     };
     value.map_err(|cause| Fault::new(Code::Internal, format!("a status is no JSON: {cause}")))
+}
+
+/// Each status with the tasks that are parked for it beside it, under `tasks_parked`, where there are any.
+fn with_tasks(mut statuses: Value, kept: &[waiting::Kept]) -> Value {
+    let add = |status: &mut Value| {
+        let waiting = waiting::for_grant(kept, status["name"].as_str().unwrap_or_default());
+        if !waiting.is_empty() {
+            status["tasks_parked"] = waiting.into();
+        }
+    };
+    match statuses.as_array_mut() {
+        Some(all) => all.iter_mut().for_each(add),
+        None => add(&mut statuses),
+    }
+    statuses
 }
 
 /// Each status with what its server says beside it, under `introspection`.

@@ -7,6 +7,7 @@ use crate::exit::Fault;
 use crate::local_sidecar::LocalSidecar;
 use crate::private_folder::PrivateFolder;
 use outlast::{ClientAuth, Clock, Code, GrantId, GrantSettings, Secret, Server, SystemClock, TokenSet, read_token_set};
+use outlast_daemon::TaskReach;
 use outlast_sandbox::{Fault as Trouble, Lasting, Sandbox, Settings};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -72,7 +73,7 @@ impl Story {
         let response = read_token_set(&sandbox.issue().token_response().to_string());
         let response = response.ok_or_else(|| Fault::new(Code::Internal, "the sandbox issued no token set"))?;
         keeper.grant(&grant)?.import(TokenSet::first(response, SystemClock::new().now())).await?;
-        let sidecar = LocalSidecar::start(keeper, folder.path(), HOLD, None).await?;
+        let sidecar = LocalSidecar::start(keeper, folder.path(), HOLD, TaskReach::Nothing).await?;
         let (base, key) = (format!("{}/{GRANT}", sidecar.url()), sidecar.capability().expose().to_owned());
         let make = |tally| worker(&base, &key, OnRefusal::Repeat, tally);
         Ok(Self::new(OUTLAST, sandbox, make, Some((sidecar, folder))))

@@ -60,7 +60,7 @@ pub use failure::Failure;
 pub use outlast_core::journal::{Claim, Journal, JournalError};
 pub use outlast_core::task::{
     ATTEMPTS_MAX, Block, Decision, Digest, Effect, Entry, Event, Next, Output, Parked, Place, Progress, Stand, StepKey,
-    StepState, StepView, Summary, TaskId, TaskView, Wish, next,
+    StepState, StepView, Summary, TaskId, TaskView, Wish, back_off, next,
 };
 pub use outlast_store::sha256;
 pub use run::{Begun, Ended, StepRun};
@@ -111,6 +111,11 @@ impl Task {
     /// Its name.
     pub fn id(&self) -> &TaskId {
         &self.0.id
+    }
+
+    /// The keeper whose grants its steps use.
+    pub fn keeper(&self) -> &Keeper {
+        &self.0.keeper
     }
 
     /// How it stands, as this process sees it.
