@@ -22,6 +22,7 @@ mod private_folder;
 mod process;
 mod recorded;
 mod step;
+mod task_run;
 mod token_set_file;
 mod words;
 

@@ -24,6 +24,12 @@ use outlast::{Clock, Code, GrantHandle, GrantId, Keeper, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The address of a path, with its query, at an upstream.
+pub(crate) fn address(upstream: &Uri, path: &str) -> Result<Uri, String> {
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    route::target(upstream, path, query).map_err(|failure| failure.detail)
+}
+
 /// The proxy, as all its connections share it.
 pub(crate) struct Proxy {
     routes: BTreeMap<GrantId, Arc<Route>>,

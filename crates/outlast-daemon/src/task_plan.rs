@@ -11,6 +11,7 @@ mod text;
 
 use crate::config::ConfigError;
 use crate::config::document::{Document, Table};
+use http::Uri;
 use outlast::Code;
 use outlast::task::TaskId;
 use outlast::task_plan::{CONCURRENCY_MAX, PlanFault, TaskPlan};
@@ -94,6 +95,14 @@ impl PlanFile {
     pub fn fault(&self, fault: &PlanFault) -> ConfigError {
         told(Document { text: &self.text, path: &self.path }, fault)
     }
+}
+
+/// The address of a path of a plan at a grant's upstream.
+///
+/// # Errors
+/// If the upstream might take it for another path.
+pub fn address(upstream: &Uri, path: &str) -> Result<Uri, String> {
+    crate::proxy::address(upstream, path)
 }
 
 fn told(document: Document<'_>, fault: &PlanFault) -> ConfigError {

@@ -6,7 +6,8 @@ use outlast::task::{
     Stand, Step, StepKey, Task, TaskError, TaskId, TaskSettings,
 };
 use outlast::{
-    Advice, Ask, Clock, Code, GrantHandle, GrantId, GrantSettings, Keeper, Provider, Server, Settings, TokenSet,
+    Advice, Ask, By, Clock, Code, GrantHandle, GrantId, GrantSettings, Keeper, Provider, Rejected, Server, Settings,
+    TokenSet,
 };
 use outlast_core::store::TokenStore;
 use outlast_store::{MemoryJournal, MemoryStore};
@@ -479,6 +480,51 @@ async fn f85_an_attempt_that_a_revoked_grant_spoilt_does_not_count() {
         }
     }
     assert_eq!(running.await.unwrap().unwrap(), ATTEMPTS_MAX as usize + 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f85_a_step_that_a_revoked_token_spoilt_which_looks_good_waits_for_the_login_and_is_not_begun_before() {
+    let (world, counter) = (Arc::new(World::new()), Counter::default());
+    world.sign_in().await;
+    let (settings, told) = World::settings(None);
+    let task = Task::open_with(&world.process(), &id("harvest"), settings).await.unwrap();
+    let (own, count) = (Arc::clone(&world), counter.clone());
+    let running = tokio::spawn(async move {
+        task.step::<usize, _, _>("page-1", Effect::Idempotent, &[crm()], |context| {
+            let (world, count) = (Arc::clone(&own), count.clone());
+            async move {
+                let (number, token) = (count.count(), context.token(&crm()).await?);
+                if number > 1 {
+                    return Ok(number);
+                }
+                // The resource refuses the token, and so does the authorization server.
+                world.server.play([Trick::Refuse("invalid_grant")]);
+                let by = By::Resource { accepted: true };
+                let rejected = Some(Rejected { generation: token.generation(), by });
+                let handle = world.process().grant(&crm()).unwrap();
+                let refused = handle.access_token(Ask { rejected, ..Ask::default() }).await;
+                assert_eq!(refused.unwrap_err().code(), Code::NeedsUser);
+                assert!(handle.access_token(Ask::default()).await.is_ok(), "it looks good all the same");
+                Err(Failure::undone("401").advice(Advice::AskUser))
+            }
+        })
+        .await
+    });
+    pass(120).await;
+    assert_eq!(counter.ran(), 1);
+    assert!(told.lock().unwrap().iter().any(|change| matches!(change, Change::Parked { .. })));
+    running.abort();
+    running.await.unwrap_err();
+    // Another runner knows as much from the journal.
+    let task = world.task().await;
+    let begun = tokio::spawn(async move {
+        let step = Step::idempotent("page-1").unwrap().grants(&[crm()]);
+        matches!(task.begin(&step).await.unwrap(), Begun::Run(_))
+    });
+    pass(120).await;
+    assert!(!begun.is_finished());
+    world.sign_in().await;
+    assert!(begun.await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,8 @@
-//! `outlast task …`: sees to tasks and their steps, without running any.
+//! `outlast task …`: sees to tasks and their steps, and runs those that are written down.
 
 mod decide;
 mod list;
+mod plan;
 mod remove;
 mod show;
 mod timeline;
@@ -28,7 +29,8 @@ const EXAMPLE: &str = "Examples:
   outlast task show harvest --timeline         its steps as bars over time
   outlast task resolve harvest page-17 --rerun decide on a step in doubt
   outlast task prune --older 30d               remove what was closed a month ago
-Steps are run with: outlast step, outlast run --task, or a program over the library.";
+  outlast task run plan.toml                   run a task that is written down, and go on with it
+Steps are run with: outlast task run, outlast step, outlast run --task, or a program over the library.";
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
@@ -44,6 +46,8 @@ enum Verb {
     Resolve(decide::Resolve),
     /// Let a task try again what keeps it: steps that failed too often, grants that needed their owner
     Resume(decide::Resume),
+    /// Run the steps of a plan: commands and requests, of which each is done once
+    Run(plan::Arguments),
     /// Show one task: its steps, what keeps it, what it cost
     Show(show::Arguments),
 }
@@ -57,6 +61,7 @@ impl Arguments {
             Verb::Prune(arguments) => arguments.json,
             Verb::Resolve(arguments) => arguments.json,
             Verb::Resume(arguments) => arguments.json,
+            Verb::Run(arguments) => arguments.json,
             Verb::Show(arguments) => arguments.json,
         }
     }
@@ -65,17 +70,16 @@ impl Arguments {
 /// Does what was asked.
 pub(crate) fn run(arguments: Arguments) -> Done {
     let context = Context::load_or_empty()?;
-    process::block_on(async {
-        match arguments.verb {
-            Verb::Close(arguments) => remove::close(&context, &arguments).await,
-            Verb::Delete(arguments) => remove::delete(&context, &arguments).await,
-            Verb::List(arguments) => list::run(&context, &arguments).await,
-            Verb::Prune(arguments) => remove::prune(&context, &arguments).await,
-            Verb::Resolve(arguments) => decide::resolve(&context, arguments).await,
-            Verb::Resume(arguments) => decide::resume(&context, &arguments).await,
-            Verb::Show(arguments) => show::run(&context, &arguments).await,
-        }
-    })
+    match arguments.verb {
+        Verb::Close(arguments) => process::block_on(remove::close(&context, &arguments)),
+        Verb::Delete(arguments) => process::block_on(remove::delete(&context, &arguments)),
+        Verb::List(arguments) => process::block_on(list::run(&context, &arguments)),
+        Verb::Prune(arguments) => process::block_on(remove::prune(&context, &arguments)),
+        Verb::Resolve(arguments) => process::block_on(decide::resolve(&context, arguments)),
+        Verb::Resume(arguments) => process::block_on(decide::resume(&context, &arguments)),
+        Verb::Run(arguments) => plan::run(&context, &arguments),
+        Verb::Show(arguments) => process::block_on(show::run(&context, &arguments)),
+    }
 }
 
 /// The tasks beside the store; no grant is needed for that.

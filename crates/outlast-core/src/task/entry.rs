@@ -71,7 +71,8 @@ pub enum Event {
         key: StepKey,
         /// Whether it may be run again when its outcome is not known.
         effect: Effect,
-        /// What it was given, if it said; the same key with another input is refused.
+        /// What it was given, if it said; the same key with another input is refused, unless nothing of the step
+        /// is done.
         input: Option<Digest>,
     },
 }

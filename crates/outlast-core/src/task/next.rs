@@ -71,6 +71,7 @@ pub fn next<'a>(task: &'a TaskView, wish: Wish<'_>) -> Next<'a> {
     };
     if let (Some(then), Some(now)) = (step.input, wish.input)
         && then != now
+        && !step.is_undone()
     {
         return Next::InputChanged;
     }
@@ -102,6 +103,15 @@ impl StepView {
         match &self.state {
             StepState::Started { effect, .. } => *effect == Effect::Once,
             StepState::Done { .. } | StepState::Failed { .. } | StepState::Rerun => false,
+        }
+    }
+
+    /// Whether nothing of it is done, so that it may as well be given something else: what it was given
+    /// may have been the mistake.
+    pub fn is_undone(&self) -> bool {
+        match &self.state {
+            StepState::Failed { .. } | StepState::Rerun => true,
+            StepState::Done { .. } | StepState::Started { .. } => false,
         }
     }
 
@@ -206,6 +216,23 @@ mod tests {
         let rerun = Event::Resolved { key: key("page-1"), decision: Decision::Rerun };
         assert_eq!(asked(failing(5).chain([rerun]), Effect::Once), "Run { attempt: 6, not_before: Timestamp(0) }");
         assert_eq!(back_off(u32::MAX), BACK_OFF_LAST);
+    }
+
+    #[test]
+    fn a_step_of_which_nothing_is_done_may_be_given_something_else() {
+        let input = |byte| Some(Digest([byte; 32]));
+        let started = |byte| Event::Started { key: key("page-1"), effect: Effect::Once, input: input(byte) };
+        let asked = |events: Vec<Event>, byte| {
+            let (view, key) = (folded(events), key("page-1"));
+            format!("{:?}", next(&view, Wish { key: &key, effect: Effect::Once, input: input(byte), running: false }))
+        };
+        let rerun = Event::Resolved { key: key("page-1"), decision: Decision::Rerun };
+        assert!(asked(vec![opened(), started(1), failed()], 2).starts_with("Run"));
+        assert_eq!(asked(vec![opened(), started(1), rerun], 2), RUN_AGAIN);
+        assert_eq!(asked(vec![opened(), started(1)], 2), "InputChanged", "it may be done");
+        let again = vec![opened(), started(1), failed(), started(2), done()];
+        assert_eq!(asked(again.clone(), 1), "InputChanged", "what it was done with is what counts");
+        assert!(asked(again, 2).starts_with("Reuse"));
     }
 
     #[test]

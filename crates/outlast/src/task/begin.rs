@@ -136,7 +136,9 @@ impl Task {
             // The runtime shuts down.
             Err(_) => return Err(TaskError::Closed { task: self.id().clone() }),
         };
-        resumed.into_iter().for_each(|grant| self.report(Change::Resumed { grant }));
+        // Several steps may have waited for it.
+        let told = resumed.into_iter().filter(|grant| self.0.seat.untell(grant));
+        told.for_each(|grant| self.report(Change::Resumed { grant }));
         self.report(Change::Started { key: step.key.clone(), attempt });
         Ok(run)
     }

@@ -29,6 +29,11 @@ impl Failure {
         Self { undone: false, ..Self::undone(reason) }
     }
 
+    /// Why, as it is recorded.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// What is to be done about it. The step is tried again by itself on [`Advice::Retry`] and
     /// [`Advice::Wait`] alone; text is never read for that.
     #[must_use]

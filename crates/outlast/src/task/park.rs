@@ -6,8 +6,9 @@ use super::seat;
 use super::settings::Change;
 use super::step::Step;
 use crate::token_error::TokenError;
+use outlast_core::plan::{By, Rejected};
 use outlast_core::task::Event;
-use outlast_core::{Advice, Ask, Code, GrantId, Standing, Timestamp};
+use outlast_core::{Advice, Ask, Code, Generation, GrantId, Standing, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -38,8 +39,10 @@ impl Task {
         woken: &mut Woken,
     ) -> Result<bool, TaskError> {
         let longest = self.0.seat.view(|view| view.longest_step).unwrap_or_default();
-        let ask = Ask { min_ttl: step.min_ttl.unwrap_or(longest), ..Ask::default() };
         for grant in &step.grants {
+            let by = By::Resource { accepted: true };
+            let rejected = self.spoilt(grant).await.map(|generation| Rejected { generation, by });
+            let ask = Ask { min_ttl: step.min_ttl.unwrap_or(longest), rejected };
             let Err(error) = self.0.keeper.access_token(grant, ask).await else { continue };
             match error.code().advice() {
                 Advice::AskUser | Advice::Decide => {
@@ -54,6 +57,16 @@ impl Task {
         Ok(false)
     }
 
+    /// The generation of a grant that will not do, though its token may look good until its end: without the
+    /// complaint a step would begin, be refused and begin again, until somebody has signed in (F85).
+    async fn spoilt(&self, grant: &GrantId) -> Option<Generation> {
+        if self.0.seat.view(|view| view.is_parked_on(grant)) == Some(true) {
+            // As an earlier runner found, if nobody has signed in since.
+            self.0.seat.spoil(&in_need_of_a_person(self, std::slice::from_ref(grant)).await);
+        }
+        self.0.seat.spoilt(grant)
+    }
+
     /// Writes that the task waits for a person, once, and waits.
     async fn park(&self, grant: &GrantId, code: Code, ask: Ask, deadline: Option<Timestamp>) -> Result<(), TaskError> {
         let parked = || TaskError::Parked { task: self.id().clone(), grant: grant.clone(), code };
@@ -61,6 +74,9 @@ impl Task {
         if !seat::read(claim.view()).is_parked_on(grant) {
             claim.append(self.now(), vec![Event::Parked { grant: grant.clone(), code }]).await?;
             tracing::warn!(task = %self.id(), %grant, %code, "parked between steps until somebody signs in");
+        }
+        // An earlier runner may have written it and have gone.
+        if self.0.seat.tell(grant) {
             self.report(Change::Parked { grant: grant.clone(), code });
         }
         drop(claim);
@@ -113,15 +129,17 @@ impl Task {
     }
 }
 
-/// Whether a grant of these can only be used again once a person has done something, as the store says now.
-pub(super) async fn any_needs_a_person(task: &Task, grants: &[GrantId]) -> bool {
+/// Which of these grants can only be used again once a person has done something, as the store says now, and
+/// the generation that will not do.
+pub(super) async fn in_need_of_a_person(task: &Task, grants: &[GrantId]) -> Vec<(GrantId, Generation)> {
+    let mut found = Vec::new();
     for grant in grants {
         let Ok(handle) = task.0.keeper.grant(grant) else { continue };
         if let Ok(record) = handle.record().await
             && matches!(record.standing, Standing::Parked { .. } | Standing::Revoking { .. })
         {
-            return true;
+            found.push((grant.clone(), record.generation));
         }
     }
-    false
+    found
 }

@@ -133,7 +133,9 @@ impl StepRun {
         let Failure { reason, advice, undone, pause, counts } = failure;
         let key = self.step.key.clone();
         // F85: what a dead credential spoilt is tried again after the login, however often that happens.
-        let dead = park::any_needs_a_person(&self.task, &self.step.grants).await;
+        let spoilt = park::in_need_of_a_person(&self.task, &self.step.grants).await;
+        self.task.0.seat.spoil(&spoilt);
+        let dead = !spoilt.is_empty();
         if !undone && self.step.effect == Effect::Once {
             let (task, since) = (self.task.clone(), self.started_at);
             drop(self);

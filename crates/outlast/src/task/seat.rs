@@ -2,10 +2,10 @@
 
 use super::Task;
 use super::error::TaskError;
-use outlast_core::Fence;
 use outlast_core::journal::{Claim, Journal, JournalError};
 use outlast_core::task::{Event, StepKey, TaskView};
-use std::collections::HashSet;
+use outlast_core::{Fence, Generation, GrantId};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -29,6 +29,10 @@ struct State {
     running: HashSet<StepKey>,
     /// How many steps wait for a person.
     parked: usize,
+    /// Which generation of a grant spoilt a step, though it looks good.
+    spoilt: HashMap<GrantId, Generation>,
+    /// Of which grants it is told that they need their owner.
+    told: HashSet<GrantId>,
 }
 
 impl Seat {
@@ -48,6 +52,27 @@ impl Seat {
     pub(crate) fn view<T>(&self, look: impl FnOnce(&TaskView) -> T) -> Option<T> {
         let claim = self.state().claim.clone()?;
         Some(look(&read(claim.view())))
+    }
+
+    /// Which generation of a grant will not do: a step was spoilt by it, and there is no other before somebody
+    /// signs in.
+    pub(crate) fn spoilt(&self, grant: &GrantId) -> Option<Generation> {
+        self.state().spoilt.get(grant).copied()
+    }
+
+    /// Notes that a step was spoilt by these.
+    pub(crate) fn spoil(&self, dead: &[(GrantId, Generation)]) {
+        self.state().spoilt.extend(dead.iter().cloned());
+    }
+
+    /// Notes that it is told that a grant needs its owner; whether that is news, to this process.
+    pub(crate) fn tell(&self, grant: &GrantId) -> bool {
+        self.state().told.insert(grant.clone())
+    }
+
+    /// Notes that a grant can be used again; whether anybody was told that it could not.
+    pub(crate) fn untell(&self, grant: &GrantId) -> bool {
+        self.state().told.remove(grant)
     }
 
     pub(crate) fn is_running(&self, key: &StepKey) -> bool {
