@@ -2,7 +2,7 @@
 
 use crate::body::{self, Answer, BODY_WAIT_MAX, Events, ManyBytes};
 use crate::fault::Moment;
-use crate::ledger::Charge;
+use crate::ledger::{Charge, Ledger};
 use crate::server::{Shared, not_found};
 use crate::state::Access;
 use aws_lc_rs::digest;
@@ -137,10 +137,19 @@ async fn echo(request: Request<Incoming>) -> Answer {
     body::json(StatusCode::OK, &answer)
 }
 
+/// `{n}`, or `{n}/call/{m}` for a call that is known when it comes again.
 async fn work(shared: &Shared, step: &str, request: Request<Incoming>) -> Answer {
-    let Ok(step) = step.parse::<u64>() else { return not_found() };
+    let (step, call) = match step.split_once("/call/") {
+        None => (step.parse::<u64>(), Ok(None)),
+        Some((step, call)) => (step.parse(), call.parse::<u64>().map(Some)),
+    };
+    let (Ok(step), Ok(call)) = (step, call) else { return not_found() };
     body::drain(request.into_body()).await;
-    match shared.with(|world, _| world.ledger.work(step)) {
+    let worked = |ledger: &mut Ledger| match call {
+        None => ledger.work(step),
+        Some(call) => ledger.work_call(step, call),
+    };
+    match shared.with(|world, _| worked(&mut world.ledger)) {
         Some(calls) => {
             let result = hex(digest::digest(&digest::SHA256, &step.to_be_bytes()).as_ref());
             body::json(StatusCode::OK, &json!({ "step": step, "result": result, "calls": calls }))

@@ -16,6 +16,8 @@ pub struct Counters {
     pub rotations: u64,
     /// Access tokens issued for `client_credentials`.
     pub client_credentials: u64,
+    /// Families issued because a person allowed a device what it asked for (RFC 8628).
+    pub device_logins: u64,
     /// Times a rotated refresh token was used again beyond its grace while its family lived.
     pub reuse_alarms: u64,
     /// Families revoked, by alarm, by the revocation endpoint or on request.
@@ -34,11 +36,13 @@ pub struct Counters {
     pub api_by_status: BTreeMap<u16, u64>,
     /// Side effects carried out by `POST /api/charge`; an honoured `Idempotency-Key` adds none.
     pub charges: u64,
-    /// Calls of `/api/step/{n}` that were carried out.
+    /// Calls of `/api/step/{n}` and `/api/step/{n}/call/{m}` that were carried out.
     pub work_calls: u64,
+    /// Of these, the calls of a step and number that had been carried out before.
+    pub work_repeated: u64,
     /// Different steps among these.
     pub work_steps: u64,
-    /// Whether a family was issued, none has been revoked and none has run out.
+    /// Whether the family issued last has neither been revoked nor run out: an earlier one was replaced by it.
     pub grant_alive: bool,
 }
 
@@ -53,6 +57,7 @@ impl Counters {
             "refreshes": self.refreshes,
             "rotations": self.rotations,
             "client_credentials": self.client_credentials,
+            "device_logins": self.device_logins,
             "reuse_alarms": self.reuse_alarms,
             "families_revoked": self.families_revoked,
             "max_concurrent_token_requests_per_family": self.max_concurrent_token_requests_per_family,
@@ -63,6 +68,7 @@ impl Counters {
             "api_by_status": by_status,
             "charges": self.charges,
             "work_calls": self.work_calls,
+            "work_repeated": self.work_repeated,
             "work_steps": self.work_steps,
             "grant_alive": self.grant_alive,
         })

@@ -56,10 +56,18 @@ pub enum Lasting {
 /// | `api_unauthorized` | |
 /// | `kill_access_tokens`, `clear` | |
 /// | `revoke_family` | `family`: which one; left out for every family |
+/// | `approve_device`, `deny_device` | `user_code`: what the person says to whoever showed this code |
 ///
 /// The first five take `times` (how many requests, 1 if left out) or `for_ms` (how long).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
+    /// The person who was shown this user code (RFC 8628) allows what is asked for, or refuses it.
+    AnswerDevice {
+        /// As it was shown; case and dividers do not matter.
+        user_code: String,
+        /// What the person says.
+        allowed: bool,
+    },
     /// Forget all faults that have not run out.
     Clear,
     /// Let something go wrong.
@@ -90,7 +98,9 @@ impl Order {
         let kind = members.get("kind").and_then(Value::as_str).unwrap_or_default();
         let order = match kind {
             "api_unauthorized" => Order::Fault(Fault::ApiUnauthorized, lasting(&members)?),
+            "approve_device" => Order::AnswerDevice { user_code: user_code(&members)?, allowed: true },
             "clear" => Order::Clear,
+            "deny_device" => Order::AnswerDevice { user_code: user_code(&members)?, allowed: false },
             "html" => {
                 let status = number(&members, "status")?.unwrap_or(502);
                 Order::Fault(Fault::Html { status: answer_status(status)? }, lasting(&members)?)
@@ -111,9 +121,11 @@ impl Order {
 }
 
 /// Every kind of order with the members it may have besides `kind`.
-const KINDS: [(&str, &[&str]); 8] = [
+const KINDS: [(&str, &[&str]); 10] = [
     ("api_unauthorized", &["times", "for_ms"]),
+    ("approve_device", &["user_code"]),
     ("clear", &[]),
+    ("deny_device", &["user_code"]),
     ("html", &["status", "times", "for_ms"]),
     ("kill_access_tokens", &[]),
     ("lost_answer", &["times", "for_ms"]),
@@ -133,6 +145,11 @@ fn refuse_unknown_members(kind: &str, members: &Map<String, Value>) -> Result<()
 fn number(members: &Map<String, Value>, name: &str) -> Result<Option<u64>, OrderError> {
     let Some(value) = members.get(name) else { return Ok(None) };
     value.as_u64().map(Some).ok_or_else(|| OrderError(format!("{name} must be a whole number, 0 or more")))
+}
+
+fn user_code(members: &Map<String, Value>) -> Result<String, OrderError> {
+    let code = members.get("user_code").and_then(Value::as_str);
+    code.map(str::to_owned).ok_or_else(|| OrderError("user_code must be the code that was shown".to_owned()))
 }
 
 fn answer_status(status: u64) -> Result<u16, OrderError> {
@@ -306,12 +323,15 @@ mod tests {
         assert_eq!(read(r#"{"kind":"revoke_family","family":2}"#), Ok(Order::RevokeFamily(Some(2))));
         assert_eq!(read(r#"{"kind":"kill_access_tokens"}"#), Ok(Order::KillAccessTokens));
         assert_eq!(read(r#"{"kind":"clear"}"#), Ok(Order::Clear));
+        let allowed = Order::AnswerDevice { user_code: "BCDF-GHJK".to_owned(), allowed: true };
+        assert_eq!(read(r#"{"kind":"approve_device","user_code":"BCDF-GHJK"}"#), Ok(allowed));
     }
 
     #[test]
     fn a_wrong_order_is_refused_and_told_what_is_right() {
         let complaint = |text| read(text).unwrap_err().to_string();
         assert!(complaint(r#"{"kind":"earthquake"}"#).contains("lost_answer"));
+        assert!(complaint(r#"{"kind":"deny_device"}"#).contains("user_code"));
         assert!(complaint(r#"{"kind":"slow"}"#).contains("needs ms"));
         assert!(complaint(r#"{"kind":"lost_answer","ms":1}"#).contains("times for_ms"));
         assert!(complaint(r#"{"kind":"html","times":1,"for_ms":1}"#).contains("not both"));

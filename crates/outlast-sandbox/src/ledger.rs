@@ -26,7 +26,10 @@ pub(crate) struct Ledger {
     charges: u64,
     charge_of_key: HashMap<String, (u64, Vec<u8>)>,
     work_calls: u64,
+    work_repeated: u64,
     calls_of_step: HashMap<u64, u64>,
+    /// By step and number of the call within it.
+    calls_of_call: HashMap<(u64, u64), u64>,
 }
 
 impl Ledger {
@@ -63,6 +66,18 @@ impl Ledger {
         Some(*calls)
     }
 
+    /// The same for a call of a step that has a number, and is therefore known when it comes again.
+    pub(crate) fn work_call(&mut self, step: u64, call: u64) -> Option<u64> {
+        if self.calls_of_call.len() >= REMEMBERED_MAX && !self.calls_of_call.contains_key(&(step, call)) {
+            return None;
+        }
+        self.work(step)?;
+        let calls = self.calls_of_call.entry((step, call)).or_default();
+        *calls += 1;
+        self.work_repeated += u64::from(*calls > 1);
+        Some(*calls)
+    }
+
     /// Adds the API's share to the counters.
     pub(crate) fn fill(&self, counters: &mut Counters) {
         counters.api_total = self.answers.values().sum();
@@ -70,6 +85,7 @@ impl Ledger {
         counters.api_by_status = self.answers.clone();
         counters.charges = self.charges;
         counters.work_calls = self.work_calls;
+        counters.work_repeated = self.work_repeated;
         counters.work_steps = self.calls_of_step.len() as u64;
     }
 }
@@ -92,6 +108,17 @@ mod tests {
     }
 
     #[test]
+    fn a_numbered_call_that_comes_again_is_a_repeat_and_another_of_its_step_is_none() {
+        let mut ledger = Ledger::default();
+        let answers = [(7, 0), (7, 1), (8, 0), (7, 1), (7, 1)].map(|(step, call)| ledger.work_call(step, call));
+        assert_eq!(answers, [Some(1), Some(1), Some(1), Some(2), Some(3)]);
+        assert_eq!(ledger.work(7), Some(5));
+        let mut counters = Counters::default();
+        ledger.fill(&mut counters);
+        assert_eq!((counters.work_calls, counters.work_steps, counters.work_repeated), (6, 2, 2));
+    }
+
+    #[test]
     fn one_key_and_one_step_past_the_limit_are_refused_and_known_ones_still_served() {
         let mut ledger = Ledger::default();
         for number in 0..REMEMBERED_MAX {
@@ -102,5 +129,10 @@ mod tests {
         assert_eq!(ledger.charge(Some("0"), b""), Charge::Replayed(1));
         assert_eq!(ledger.work(REMEMBERED_MAX as u64), None);
         assert_eq!(ledger.work(0), Some(2));
+        for number in 0..REMEMBERED_MAX {
+            ledger.work_call(1, number as u64);
+        }
+        assert_eq!(ledger.work_call(1, REMEMBERED_MAX as u64), None);
+        assert_eq!(ledger.work_call(1, 0), Some(2));
     }
 }

@@ -11,7 +11,9 @@
 //! | where | path | what |
 //! |---|---|---|
 //! | issuer | `GET /.well-known/oauth-authorization-server` | discovery, RFC 8414 |
-//! | issuer | `POST /token` | `refresh_token` and `client_credentials`, RFC 6749 |
+//! | issuer | `POST /token` | `refresh_token` and `client_credentials`, RFC 6749; device codes, RFC 8628 |
+//! | issuer | `POST /device_authorization` | a device code and a user code, RFC 8628 |
+//! | issuer | `GET /device`, `POST /device` | where a person enters the user code |
 //! | issuer | `POST /revoke` | RFC 7009 |
 //! | issuer | `POST /mint` | a new family, as the token endpoint would have answered it |
 //! | issuer | `GET /counters` | [`Counters`] as JSON |
@@ -19,20 +21,25 @@
 //! | api | `ANY /api/echo` | the request as it arrived; the credential is counted, never repeated |
 //! | api | `GET /api/whoami` | subject, family and the seconds the token has left |
 //! | api | `ANY /api/step/{n}` | an idempotent step of work |
+//! | api | `ANY /api/step/{n}/call/{m}` | one call of such a step; one that comes again is counted as such |
 //! | api | `POST /api/charge` | a counted side effect; an `Idempotency-Key` is honoured |
 //! | api | `GET /api/stream?events=&interval_ms=` | server-sent events |
 //! | api | `GET /api/big?bytes=` | a large answer |
 //! | api | `POST /api/upload` | length and SHA-256 of what arrived |
 //! | api | `ANY /api/status/{n}` | an answer with that status |
 //!
-//! The decisions (`state`, `fault`, `ledger`) do no IO and are told the time; the rest is a thin shell.
+//! The decisions (`state`, `device`, `fault`, `ledger`) do no IO and are told the time; the rest is a thin shell.
 
 mod admin;
 mod api;
 mod body;
 mod counters;
+mod device;
+mod device_endpoint;
 mod fault;
+mod form;
 mod ledger;
+mod remembered;
 mod server;
 mod settings;
 mod state;

@@ -2,11 +2,12 @@
 
 use crate::body::{self, Answer};
 use crate::counters::Counters;
+use crate::device::{self, Devices, FreshCodes};
 use crate::fault::{Fault, FaultPlan, Lasting, Order};
 use crate::ledger::Ledger;
 use crate::settings::{Clock, IssuedTokens, Settings};
 use crate::state::{AuthorizationServer, FreshTokens};
-use crate::{admin, api, token};
+use crate::{admin, api, device_endpoint, token};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::body::Incoming;
@@ -52,6 +53,7 @@ impl Sandbox {
             clock: settings.clock.clone().unwrap_or_else(real_time),
             world: Mutex::new(World {
                 server: AuthorizationServer::new(&settings),
+                devices: Devices::new(&settings),
                 faults: FaultPlan::default(),
                 ledger: Ledger::default(),
             }),
@@ -113,6 +115,17 @@ impl Sandbox {
         self.shared.obey(Order::RevokeFamily(family))
     }
 
+    /// The person allows what was asked for by whoever showed this user code (RFC 8628). False if the code
+    /// stands for nothing that waits for an answer.
+    pub fn approve(&self, user_code: &str) -> bool {
+        self.shared.obey(Order::AnswerDevice { user_code: user_code.to_owned(), allowed: true }) > 0
+    }
+
+    /// The same, and the person refuses.
+    pub fn deny(&self, user_code: &str) -> bool {
+        self.shared.obey(Order::AnswerDevice { user_code: user_code.to_owned(), allowed: false }) > 0
+    }
+
     /// Stops the sandbox; when this returns, both ports are free and all connections closed.
     pub async fn shutdown(mut self) {
         for listener in &mut self.listeners {
@@ -152,6 +165,7 @@ pub(crate) struct Shared {
 /// Everything that changes.
 pub(crate) struct World {
     pub(crate) server: AuthorizationServer,
+    pub(crate) devices: Devices,
     pub(crate) faults: FaultPlan,
     pub(crate) ledger: Ledger,
 }
@@ -171,9 +185,10 @@ impl Shared {
         })
     }
 
-    /// Carries an order out and tells how many tokens or families it ended.
+    /// Carries an order out and tells how many tokens or families it ended, or logins it answered.
     pub(crate) fn obey(&self, order: Order) -> u64 {
         self.with(|world, now| match order {
+            Order::AnswerDevice { user_code, allowed } => u64::from(world.devices.answer(&user_code, allowed, now)),
             Order::Clear => {
                 world.faults.clear();
                 0
@@ -194,10 +209,19 @@ pub(crate) fn fresh_tokens() -> FreshTokens {
     FreshTokens { access: random_token("sandbox-access-"), refresh: random_token("sandbox-refresh-") }
 }
 
+/// Two new codes for a device and its person.
+pub(crate) fn fresh_codes() -> FreshCodes {
+    FreshCodes { device: random_token("sandbox-device-"), user: device::user_code(random()) }
+}
+
 fn random_token(prefix: &str) -> String {
-    let mut bytes = [0; TOKEN_BYTES];
+    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<TOKEN_BYTES>()))
+}
+
+fn random<const LENGTH: usize>() -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
     getrandom::fill(&mut bytes).expect("the operating system has random numbers");
-    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))
+    bytes
 }
 
 #[allow(clippy::disallowed_methods, reason = "the default of a clock that can be set")]
@@ -257,6 +281,8 @@ async fn route(shared: &Arc<Shared>, surface: Surface, request: Request<Incoming
     match surface {
         Surface::Api => Ok(api::answer(shared, request).await),
         Surface::AuthorizationServer => match request.uri().path() {
+            device_endpoint::DEVICE_AUTHORIZATION_PATH => Ok(device_endpoint::authorization(shared, request).await),
+            device_endpoint::VERIFICATION_PATH => Ok(device_endpoint::verification(shared, request).await),
             token::DISCOVERY_PATH => Ok(token::discovery(shared, request.method())),
             token::REVOCATION_PATH => Ok(token::revocation(shared, request).await),
             token::TOKEN_PATH => token::token(shared, request).await,

@@ -29,6 +29,10 @@ pub struct Settings {
     /// Whether `expires_in` may be a number with a fraction. RFC 6749 means whole seconds, so a life
     /// that is not whole is rounded down unless this is set (and one below a second is told as 0).
     pub fractional_expires_in: bool,
+    /// How long a device code lives (RFC 8628); told in whole seconds.
+    pub device_code_ttl: Duration,
+    /// How long a client has to wait between two polls for the tokens of a device code; told in whole seconds.
+    pub device_interval: Duration,
     /// The one client that the server knows.
     pub client_id: String,
     /// The client's secret; `None` makes it a public client, which may not use `client_credentials`.
@@ -47,6 +51,8 @@ impl Default for Settings {
             rotation_grace: Duration::ZERO,
             rotate: true,
             fractional_expires_in: false,
+            device_code_ttl: Duration::from_secs(300),
+            device_interval: Duration::from_secs(5),
             client_id: "sandbox".to_owned(),
             client_secret: Some("sandbox-secret".to_owned()),
             clock: None,
@@ -63,6 +69,8 @@ impl fmt::Debug for Settings {
             .field("refresh_ttl", &self.refresh_ttl)
             .field("rotation_grace", &self.rotation_grace)
             .field("rotate", &self.rotate)
+            .field("device_code_ttl", &self.device_code_ttl)
+            .field("device_interval", &self.device_interval)
             .field("client_id", &self.client_id)
             .finish_non_exhaustive()
     }

@@ -3,13 +3,10 @@
 //! Pure: time comes in as the duration since the sandbox started, new tokens come in made.
 
 use crate::counters::Counters;
+use crate::remembered::Remembered;
 use crate::settings::{IssuedTokens, Settings};
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// How many tokens of a kind, and how many families, are remembered; the oldest is forgotten first.
-const REMEMBERED_MAX: usize = 100_000;
 
 /// Two tokens nobody has seen yet.
 pub(crate) struct FreshTokens {
@@ -156,14 +153,13 @@ impl AuthorizationServer {
 
     /// Revokes every family and tells how many that were.
     pub(crate) fn revoke_families(&mut self) -> usize {
-        let living: Vec<u64> =
-            self.families.entries.iter().filter(|(_, held)| !held.revoked).map(|(id, _)| *id).collect();
+        let living: Vec<u64> = self.families.iter().filter(|(_, held)| !held.revoked).map(|(id, _)| *id).collect();
         living.into_iter().filter(|family| self.revoke_family(*family)).count()
     }
 
     /// Early revocation: every access token that lives dies now, refresh tokens stay good. Tells how many died.
     pub(crate) fn kill_access_tokens(&mut self, now: Duration) -> usize {
-        let living = self.access_tokens.entries.values_mut().filter(|held| !held.revoked && now < held.expires_at);
+        let living = self.access_tokens.values_mut().filter(|held| !held.revoked && now < held.expires_at);
         living.map(|held| held.revoked = true).count()
     }
 
@@ -207,6 +203,11 @@ impl AuthorizationServer {
         self.counters.token_refused += 1;
     }
 
+    /// A person allowed a device what it asked for, and it has its tokens.
+    pub(crate) fn note_device_login(&mut self) {
+        self.counters.device_logins += 1;
+    }
+
     /// A refresh was carried out and its answer thrown away.
     pub(crate) fn note_lost_answer(&mut self) {
         self.counters.lost_answers += 1;
@@ -214,8 +215,8 @@ impl AuthorizationServer {
 
     /// The counters of the authorization server; those of the API are left at zero.
     pub(crate) fn counters(&self, now: Duration) -> Counters {
-        let alive = |family: &Family| !family.revoked && now < family.lives_until;
-        let grant_alive = self.families_issued > 0 && self.families.entries.values().all(alive);
+        let youngest = self.families.get(&self.families_issued);
+        let grant_alive = youngest.is_some_and(|family| !family.revoked && now < family.lives_until);
         let token_requests_in_progress = self.in_progress.values().sum();
         Counters { grant_alive, token_requests_in_progress, ..self.counters.clone() }
     }
@@ -239,38 +240,6 @@ impl AuthorizationServer {
             family: family.unwrap_or(0),
             fractional: self.fractional,
         }
-    }
-}
-
-/// A map that forgets its oldest entry beyond [`REMEMBERED_MAX`].
-struct Remembered<K, V> {
-    entries: HashMap<K, V>,
-    by_age: VecDeque<K>,
-}
-
-impl<K: Clone + Eq + Hash, V> Remembered<K, V> {
-    fn insert(&mut self, key: K, value: V) {
-        if self.by_age.len() >= REMEMBERED_MAX
-            && let Some(oldest) = self.by_age.pop_front()
-        {
-            self.entries.remove(&oldest);
-        }
-        self.by_age.push_back(key.clone());
-        self.entries.insert(key, value);
-    }
-
-    fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>
-    where
-        K: std::borrow::Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        self.entries.get_mut(key)
-    }
-}
-
-impl<K, V> Default for Remembered<K, V> {
-    fn default() -> Self {
-        Self { entries: HashMap::new(), by_age: VecDeque::new() }
     }
 }
 

@@ -94,6 +94,11 @@ protected API         {api}/api/echo
    curl -d '{{\"kind\":\"kill_access_tokens\"}}' {issuer}/faults
    curl {issuer}/counters
 
+4. End the whole grant, and sign in again with a code on the page it shows:
+
+   curl -d '{{\"kind\":\"revoke_family\"}}' {issuer}/faults
+   outlast login sandbox --device
+
 Ctrl-C stops it."
     ))
 }

@@ -146,13 +146,3 @@ fn requests_of_one_family_in_progress_together_are_counted_and_those_of_two_are_
 fn a_grant_is_not_alive_before_one_was_issued() {
     assert!(!AuthorizationServer::new(&strict()).counters(at(0)).grant_alive);
 }
-
-#[test]
-fn the_oldest_is_forgotten_beyond_the_limit() {
-    let mut remembered = Remembered::default();
-    for key in 0..=REMEMBERED_MAX {
-        remembered.insert(key, ());
-    }
-    assert!(remembered.get_mut(&0).is_none() && remembered.get_mut(&1).is_some());
-    assert_eq!(remembered.entries.len(), REMEMBERED_MAX);
-}
