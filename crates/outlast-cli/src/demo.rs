@@ -4,6 +4,7 @@ pub(crate) mod agent;
 mod progress;
 pub(crate) mod story;
 pub(crate) mod table;
+mod trouble;
 
 use crate::exit::Fault;
 use crate::process;
@@ -17,8 +18,13 @@ A task of 24 steps, four workers, and access tokens that live 3 seconds. The aut
 rotates refresh tokens and revokes everything when one is used twice. Three runs, side by side:
   fixed-token         the workers keep the token they were started with
   refresh-per-worker  each worker refreshes by itself when it meets a 401
-  outlast             the workers of fixed-token, through the sidecar; only this run has to cope
-                      with an outage of the token endpoint and with revoked access tokens as well
+  outlast             the workers of fixed-token, through the sidecar, each paid call recorded in a task
+At 18 steps, or after 10 seconds where it would never come so far, the agent of each run is stopped
+in the middle of its steps and started again; one that has given up before is started again then. (Its
+workers are aborted, not a process killed.) The first two begin at step 0 with a fresh grant, for they
+keep no record; the third goes on from its task, which is opened anew. Only the third has to cope with
+an outage of the token endpoint, with access tokens that are revoked, and with the whole grant revoked,
+until the demo signs in again with a device code, as a person would.
 ";
 
 /// Longest run of a story: past this something is wrong, and the figures are those so far.
@@ -29,17 +35,18 @@ pub(crate) async fn run() -> Result<Vec<Run>, Fault> {
     let mut stop = process::Stop::listen()?;
     let stories = [Story::fixed_token().await?, Story::refresh_per_worker().await?, Story::outlast().await?];
     let watched = stories.iter().map(Story::watched).collect();
-    let showing = tokio::spawn(progress::show(watched));
+    let (events, told) = progress::Events::open();
+    let showing = tokio::spawn(progress::show(watched, told));
     let [fixed_token, refresh_per_worker, outlast] = stories;
     let told = async {
-        tokio::join!(
-            fixed_token.tell(STORY_TIME_MAX),
-            refresh_per_worker.tell(STORY_TIME_MAX),
-            outlast.tell(STORY_TIME_MAX)
+        tokio::try_join!(
+            fixed_token.tell(STORY_TIME_MAX, &events),
+            refresh_per_worker.tell(STORY_TIME_MAX, &events),
+            outlast.tell(STORY_TIME_MAX, &events)
         )
     };
     let runs = tokio::select! {
-        (first, second, third) = told => Ok(vec![first, second, third]),
+        told = told => told.map(|(first, second, third)| vec![first, second, third]),
         // The stories are dropped here, and their folder with them.
         signal = stop.asked() => Err(Fault::interrupted(signal)),
     };

@@ -25,7 +25,15 @@ fn through_outlast_every_step_is_done_and_without_it_the_task_fails() {
     assert_eq!((&outlast["unauthorized_seen"], &outlast["reuse_alarms"]), (&0.into(), &0.into()), "{told}");
     assert_eq!(outlast["grant_alive"], true, "{told}");
     assert!(outlast["token_requests"].as_u64().unwrap() > 0, "{told}");
+    assert_eq!((&outlast["steps_run_twice"], &outlast["logins"]), (&0.into(), &1.into()), "{told}");
+    // A call may have been answered and not yet been recorded when its worker was stopped.
+    assert!(outlast["work_paid_twice"].as_u64().unwrap() <= 4, "{told}");
     let fixed = run(&told, "fixed-token");
+    for plain in [fixed, run(&told, "refresh-per-worker")] {
+        let (done, twice) = (plain["steps_done"].as_u64().unwrap(), plain["steps_run_twice"].as_u64().unwrap());
+        assert!(done < 24 && twice > 0 && plain["work_paid_twice"].as_u64().unwrap() >= 5 * twice, "{told}");
+        assert_eq!(plain["logins"], 0, "{told}");
+    }
     assert!(fixed["steps_done"].as_u64().unwrap() < 24 && fixed["unauthorized_seen"].as_u64().unwrap() > 0, "{told}");
     assert_eq!(fixed["token_requests"], 0, "{told}");
     let racing = run(&told, "refresh-per-worker");

@@ -21,6 +21,21 @@ async fn a_step_of_work_gives_the_same_result_each_time_and_counts_the_calls() {
 }
 
 #[tokio::test]
+async fn a_numbered_call_of_a_step_is_known_when_it_comes_again() {
+    let sandbox = strict().await;
+    let access = sandbox.issue().access;
+    let work = async |path: &str| api(&sandbox, &access, &format!("GET /api/step/{path}"), b"").await;
+    for (path, calls) in [("7/call/0", 1), ("7/call/1", 1), ("7/call/1", 2), ("8/call/1", 1)] {
+        assert_eq!(work(path).await.json()["calls"], calls, "{path}");
+    }
+    for path in ["7/call/", "7/call/one", "7/call/1/2", "7/called/1", "/call/1"] {
+        assert_eq!(work(path).await.status, 404, "{path}");
+    }
+    let counters = sandbox.counters();
+    assert_eq!((counters.work_calls, counters.work_steps, counters.work_repeated), (4, 2, 1));
+}
+
+#[tokio::test]
 async fn a_charge_with_the_same_key_happens_once() {
     let sandbox = strict().await;
     let access = sandbox.issue().access;

@@ -1,5 +1,6 @@
 //! The agent of the demo: four workers share 24 steps. It knows an address and a key, both fixed
-//! at its start, and does with a refusal what its story says.
+//! at its start, and does with a refusal what its story says. Where it has a journal each call that was
+//! answered is recorded, and never made again.
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -7,8 +8,11 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use std::sync::Arc;
+use outlast::GrantId;
+use outlast::task::{Begun, Failure, Recorded, Step, Task};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Steps of the task.
@@ -16,7 +20,7 @@ pub(crate) const STEPS: usize = 24;
 /// Workers that share them.
 pub(crate) const WORKERS: usize = 4;
 /// Calls to the API that one step consists of.
-const CALLS_PER_STEP: usize = 5;
+pub(crate) const CALLS_PER_STEP: usize = 5;
 /// What a worker does between two calls, standing in for thinking.
 const PAUSE: Duration = Duration::from_millis(600);
 /// How often a worker tries a call before it gives its step up.
@@ -34,20 +38,52 @@ pub(crate) fn http() -> Http {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-/// What happened so far, counted by the workers themselves.
+/// What happened so far, over all starts of the agent, counted by the workers themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    next: AtomicUsize,
-    /// Steps whose every call was answered 200.
-    pub(crate) done: AtomicUsize,
-    /// Steps that were given up.
+    steps: Mutex<Steps>,
+    /// Steps that were given up since the last start.
     pub(crate) failed: AtomicUsize,
     /// Answers 401 that a worker saw.
     pub(crate) unauthorized: AtomicU64,
     /// Calls sent.
     pub(crate) calls: AtomicU64,
-    /// Calls that belong to a step which was done, and were answered 200.
-    pub(crate) useful_calls: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Steps {
+    /// Those whose every call was answered 200.
+    done: BTreeSet<usize>,
+    /// Those of them of which a call was made once more.
+    run_twice: BTreeSet<usize>,
+}
+
+impl Tally {
+    /// Steps whose every call was answered 200.
+    pub(crate) fn done(&self) -> usize {
+        self.steps().done.len()
+    }
+
+    /// Steps that were begun again after they had been done.
+    pub(crate) fn run_twice(&self) -> usize {
+        self.steps().run_twice.len()
+    }
+
+    fn note_call(&self, step: usize) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let mut steps = self.steps();
+        if steps.done.contains(&step) {
+            steps.run_twice.insert(step);
+        }
+    }
+
+    fn note_done(&self, step: usize) {
+        self.steps().done.insert(step);
+    }
+
+    fn steps(&self) -> MutexGuard<'_, Steps> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a worker does when it is refused.
@@ -66,6 +102,12 @@ pub(crate) struct OwnTokens {
     pub(crate) refresh_token: String,
 }
 
+/// Where the answer to a call came from.
+enum Recall {
+    Answered,
+    Recorded,
+}
+
 /// One worker.
 pub(crate) struct Worker {
     pub(crate) http: Http,
@@ -74,6 +116,10 @@ pub(crate) struct Worker {
     /// The bearer it presents.
     pub(crate) key: String,
     pub(crate) on_refusal: OnRefusal,
+    /// Where calls that were answered are recorded, and the grant they need.
+    pub(crate) journal: Option<(Task, GrantId)>,
+    /// The next step that no worker of this start has taken.
+    pub(crate) next: Arc<AtomicUsize>,
     pub(crate) tally: Arc<Tally>,
 }
 
@@ -81,13 +127,12 @@ impl Worker {
     /// Takes steps until none is left.
     pub(crate) async fn work(mut self) {
         loop {
-            let step = self.tally.next.fetch_add(1, Ordering::Relaxed);
+            let step = self.next.fetch_add(1, Ordering::Relaxed);
             if step >= STEPS {
                 return;
             }
             if self.step(step).await {
-                self.tally.done.fetch_add(1, Ordering::Relaxed);
-                self.tally.useful_calls.fetch_add(CALLS_PER_STEP as u64, Ordering::Relaxed);
+                self.tally.note_done(step);
             } else {
                 self.tally.failed.fetch_add(1, Ordering::Relaxed);
             }
@@ -95,8 +140,16 @@ impl Worker {
     }
 
     async fn step(&mut self, step: usize) -> bool {
-        for _ in 0..CALLS_PER_STEP {
-            if !self.call_until_answered(step).await {
+        for call in 0..CALLS_PER_STEP {
+            let answered = match self.journal.clone() {
+                None => self.call_until_answered(step, call).await,
+                Some((task, grant)) => match self.call_once(step, call, &task, &grant).await {
+                    Some(Recall::Recorded) => continue,
+                    Some(Recall::Answered) => true,
+                    None => false,
+                },
+            };
+            if !answered {
                 return false;
             }
             tokio::time::sleep(PAUSE).await;
@@ -104,9 +157,26 @@ impl Worker {
         true
     }
 
-    async fn call_until_answered(&mut self, step: usize) -> bool {
+    /// Makes the call unless it is recorded; recorded it is before anything is made of its answer.
+    async fn call_once(&mut self, step: usize, call: usize, task: &Task, grant: &GrantId) -> Option<Recall> {
+        // A call that only reads: one whose answer was not recorded may be made again without a question.
+        let wanted = Step::idempotent(format!("step-{step:02}-call-{call}")).ok()?;
+        let run = match task.begin(&wanted.grants([grant]).min_ttl(Duration::ZERO)).await.ok()? {
+            Begun::Reuse(_) => return Some(Recall::Recorded),
+            Begun::Run(run) => run,
+        };
+        if self.call_until_answered(step, call).await {
+            run.complete(Recorded { exit: None, bytes: b"200".to_vec() }).await.ok()?;
+            return Some(Recall::Answered);
+        }
+        // The step is given up either way; whether that could be recorded changes nothing here.
+        drop(run.fail(Failure::undone("the call was not answered")).await);
+        None
+    }
+
+    async fn call_until_answered(&mut self, step: usize, call: usize) -> bool {
         for _ in 0..TRIES_MAX {
-            match self.call(step).await {
+            match self.call(step, call).await {
                 Some(StatusCode::OK) => return true,
                 Some(StatusCode::UNAUTHORIZED) => {
                     self.tally.unauthorized.fetch_add(1, Ordering::Relaxed);
@@ -121,11 +191,11 @@ impl Worker {
         false
     }
 
-    async fn call(&self, step: usize) -> Option<StatusCode> {
-        self.tally.calls.fetch_add(1, Ordering::Relaxed);
+    async fn call(&self, step: usize, call: usize) -> Option<StatusCode> {
+        self.tally.note_call(step);
         let request = Request::builder()
             .method(Method::GET)
-            .uri(format!("{}/api/step/{step}", self.base))
+            .uri(format!("{}/api/step/{step}/call/{call}", self.base))
             .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
             .body(Full::default())
             .ok()?;

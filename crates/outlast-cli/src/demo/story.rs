@@ -1,70 +1,87 @@
 //! The three stories: the same task and the same kind of server, told with three kinds of client.
 
-use super::agent::{OnRefusal, OwnTokens, Tally, WORKERS, Worker, http};
-use super::progress::Watched;
+use super::agent::{CALLS_PER_STEP, OnRefusal, OwnTokens, STEPS, Tally, WORKERS, Worker, http};
+use super::progress::{Events, Watched};
 use super::table::Run;
+use super::trouble;
 use crate::exit::Fault;
 use crate::local_sidecar::LocalSidecar;
 use crate::private_folder::PrivateFolder;
-use outlast::{ClientAuth, Clock, Code, GrantId, GrantSettings, Secret, Server, SystemClock, TokenSet, read_token_set};
+use outlast::task::{Task, TaskId, TaskSettings};
+use outlast::{
+    ClientAuth, Clock, Code, GrantId, GrantSettings, Keeper, Secret, Server, SystemClock, TokenSet, read_token_set,
+};
 use outlast_daemon::TaskReach;
-use outlast_sandbox::{Fault as Trouble, Lasting, Sandbox, Settings};
+use outlast_sandbox::{Sandbox, Settings};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Name of the story with Outlast.
 pub(crate) const OUTLAST: &str = "outlast";
 /// Name of the grant in that story.
 const GRANT: &str = "demo";
-/// When the token endpoint of that story goes down, and for how long: longer than a token lives.
-const OUTAGE_AFTER: Duration = Duration::from_secs(5);
-const OUTAGE: Duration = Duration::from_secs(4);
-/// When its access tokens are revoked early, counted from the end of the outage's start.
-const REVOCATION_AFTER: Duration = Duration::from_secs(8);
+/// Name of the task in it.
+const TASK: &str = "demo";
+/// After how many steps the agent is stopped and started again, and when at the latest where it keeps no
+/// record: it never comes so far.
+const STOP_AT_STEPS: usize = 18;
+const STOP_AFTER: Duration = Duration::from_secs(10);
+/// How often it is looked whether it has come so far.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long the sandbox wants a device to wait between two polls.
+const DEVICE_INTERVAL: Duration = Duration::from_secs(1);
 /// For how long the sidecar holds a request that has no token yet.
 const HOLD: Duration = Duration::from_secs(20);
 
 /// One story, ready to be told.
 pub(crate) struct Story {
-    name: &'static str,
     sandbox: Arc<Sandbox>,
     tally: Arc<Tally>,
-    workers: Vec<Worker>,
-    /// What has to live as long as the workers do; the sidecar before the folder it lives in.
-    sidecar: Option<(LocalSidecar, PrivateFolder)>,
+    design: Design,
+}
+
+/// How the agent of a story holds its credentials, and what has to outlive it for that.
+enum Design {
+    /// The token is read once, at the start.
+    FixedToken,
+    /// The workers of the first, given the sidecar's address and key instead of the API's, and a task.
+    Outlast(Box<Outlast>),
+    /// Each worker reads the token set at its start and refreshes by itself from then on.
+    RefreshPerWorker,
+}
+
+struct Outlast {
+    keeper: Keeper,
+    grant: GrantId,
+    // Before the folder it lives in.
+    sidecar: LocalSidecar,
+    folder: PrivateFolder,
+}
+
+impl Design {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::FixedToken => "fixed-token",
+            Self::Outlast(_) => OUTLAST,
+            Self::RefreshPerWorker => "refresh-per-worker",
+        }
+    }
 }
 
 impl Story {
-    /// The token is read once, at the start.
+    /// With a token that is read once.
     pub(crate) async fn fixed_token() -> Result<Self, Fault> {
-        let sandbox = sandbox().await?;
-        let key = sandbox.issue().access;
-        let base = sandbox.api().to_owned();
-        Ok(Self::new("fixed-token", sandbox, |tally| worker(&base, &key, OnRefusal::Repeat, tally), None))
+        Ok(Self::new(sandbox().await?, Design::FixedToken))
     }
 
-    /// Each worker reads the token set at its start and refreshes by itself from then on.
+    /// With workers that refresh by themselves.
     pub(crate) async fn refresh_per_worker() -> Result<Self, Fault> {
-        let sandbox = sandbox().await?;
-        let (issued, settings) = (sandbox.issue(), Settings::default());
-        let own = || OwnTokens {
-            endpoint: sandbox.token_endpoint(),
-            client_id: settings.client_id.clone(),
-            client_secret: settings.client_secret.clone().unwrap_or_default(),
-            refresh_token: issued.refresh.clone(),
-        };
-        let workers: Vec<OwnTokens> = (0..WORKERS).map(|_| own()).collect();
-        let mut workers = workers.into_iter();
-        let (base, key) = (sandbox.api().to_owned(), issued.access.clone());
-        let make = |tally| {
-            let on_refusal = workers.next().map_or(OnRefusal::Repeat, OnRefusal::Refresh);
-            worker(&base, &key, on_refusal, tally)
-        };
-        Ok(Self::new("refresh-per-worker", sandbox, make, None))
+        Ok(Self::new(sandbox().await?, Design::RefreshPerWorker))
     }
 
-    /// The workers of the first story, given the sidecar's address and key instead of the API's.
+    /// With Outlast.
     pub(crate) async fn outlast() -> Result<Self, Fault> {
         let sandbox = sandbox().await?;
         let folder = PrivateFolder::create("demo")?;
@@ -73,74 +90,138 @@ impl Story {
         let response = read_token_set(&sandbox.issue().token_response().to_string());
         let response = response.ok_or_else(|| Fault::new(Code::Internal, "the sandbox issued no token set"))?;
         keeper.grant(&grant)?.import(TokenSet::first(response, SystemClock::new().now())).await?;
-        let sidecar = LocalSidecar::start(keeper, folder.path(), HOLD, TaskReach::Nothing).await?;
-        let (base, key) = (format!("{}/{GRANT}", sidecar.url()), sidecar.capability().expose().to_owned());
-        let make = |tally| worker(&base, &key, OnRefusal::Repeat, tally);
-        Ok(Self::new(OUTLAST, sandbox, make, Some((sidecar, folder))))
+        let sidecar = LocalSidecar::start(keeper.clone(), folder.path(), HOLD, TaskReach::Nothing).await?;
+        Ok(Self::new(sandbox, Design::Outlast(Box::new(Outlast { keeper, grant, sidecar, folder }))))
     }
 
-    fn new(
-        name: &'static str,
-        sandbox: Sandbox,
-        mut worker: impl FnMut(Arc<Tally>) -> Worker,
-        sidecar: Option<(LocalSidecar, PrivateFolder)>,
-    ) -> Self {
-        let tally = Arc::new(Tally::default());
-        let workers = (0..WORKERS).map(|_| worker(Arc::clone(&tally))).collect();
-        Self { name, sandbox: Arc::new(sandbox), tally, workers, sidecar }
+    fn new(sandbox: Sandbox, design: Design) -> Self {
+        Self { sandbox: Arc::new(sandbox), tally: Arc::default(), design }
     }
 
     /// What of it can be watched while it is told.
     pub(crate) fn watched(&self) -> Watched {
-        Watched { name: self.name, tally: Arc::clone(&self.tally) }
+        Watched { name: self.design.name(), tally: Arc::clone(&self.tally) }
     }
 
-    /// Lets the workers work, and reports what they and the server counted.
-    pub(crate) async fn tell(self, at_most: Duration) -> Run {
+    /// Lets the agent work, stops it, lets it work to its end, and reports what it and the server counted.
+    pub(crate) async fn tell(self, at_most: Duration, events: &Events) -> Result<Run, Fault> {
         let clock = SystemClock::new();
         let begun = clock.now();
-        let trouble = self.sidecar.is_some().then(|| tokio::spawn(make_trouble(Arc::clone(&self.sandbox))));
-        let mut working = tokio::task::JoinSet::new();
-        for worker in self.workers {
-            working.spawn(worker.work());
-        }
         // Whoever is not done by then is stopped where he is; his step counts as not done.
-        let _ = tokio::time::timeout(at_most, async { while working.join_next().await.is_some() {} }).await;
-        working.shutdown().await;
-        if let Some(trouble) = trouble {
-            trouble.abort();
+        if let Ok(failed) = tokio::time::timeout(at_most, self.work_twice(events)).await {
+            failed?;
         }
         let seconds = clock.now().since(begun).as_secs_f64();
-        if let Some((sidecar, folder)) = self.sidecar {
-            sidecar.stop().await;
-            drop(folder);
+        let (name, counters, calls) =
+            (self.design.name(), self.sandbox.counters(), self.tally.calls.load(Ordering::Relaxed));
+        if let Design::Outlast(outlast) = self.design {
+            outlast.sidecar.stop().await;
+            drop(outlast.folder);
         }
-        let (counters, tally) = (self.sandbox.counters(), &self.tally);
-        let calls = tally.calls.load(Ordering::Relaxed);
-        Run {
-            name: self.name,
-            steps_done: tally.done.load(Ordering::Relaxed),
-            unauthorized_seen: tally.unauthorized.load(Ordering::Relaxed),
+        let steps_done = self.tally.done();
+        Ok(Run {
+            name,
+            steps_done,
+            steps_run_twice: self.tally.run_twice(),
+            work_paid_twice: counters.work_repeated,
+            logins: counters.device_logins,
+            unauthorized_seen: self.tally.unauthorized.load(Ordering::Relaxed),
             token_requests: counters.token_requests,
             reuse_alarms: counters.reuse_alarms,
             grant_alive: counters.grant_alive,
             calls,
-            calls_wasted: calls.saturating_sub(tally.useful_calls.load(Ordering::Relaxed)),
+            calls_wasted: calls.saturating_sub((steps_done * CALLS_PER_STEP) as u64),
             seconds,
+        })
+    }
+
+    async fn work_twice(&self, events: &Events) -> Result<(), Fault> {
+        // All that is under way ends with this: dropped, a set of tasks aborts them.
+        let mut trouble = JoinSet::new();
+        if let Design::Outlast(_) = self.design {
+            trouble.spawn(trouble::outage_and_revoked_tokens(Arc::clone(&self.sandbox), events.clone()));
         }
+        let mut working = self.start().await?;
+        let how = tokio::select! {
+            () = self.time_to_stop() => "is stopped",
+            () = async { while working.join_next().await.is_some() {} } => "has given up",
+        };
+        working.shutdown().await;
+        let done = self.tally.done();
+        events.tell(self.design.name(), &format!("the agent {how} at {done} of {STEPS} steps, and is started again"));
+        self.tally.failed.store(0, Ordering::Relaxed);
+        let mut working = self.start().await?;
+        if let Design::Outlast(outlast) = &self.design {
+            let handle = outlast.keeper.grant(&outlast.grant)?;
+            trouble.spawn(trouble::revoked_grant_and_login(Arc::clone(&self.sandbox), handle, events.clone()));
+        }
+        while working.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    async fn time_to_stop(&self) {
+        let far_enough = async {
+            while self.tally.done() < STOP_AT_STEPS {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        match self.design {
+            Design::Outlast(_) => far_enough.await,
+            Design::FixedToken | Design::RefreshPerWorker => {
+                let _ = tokio::time::timeout(STOP_AFTER, far_enough).await;
+            }
+        }
+    }
+
+    /// Starts the agent: four workers, who know nothing but what they are given here.
+    async fn start(&self) -> Result<JoinSet<()>, Fault> {
+        let next = Arc::new(AtomicUsize::new(0));
+        let worker = |base: &str, key: &str, on_refusal, journal| Worker {
+            http: http(),
+            base: base.to_owned(),
+            key: key.to_owned(),
+            on_refusal,
+            journal,
+            next: Arc::clone(&next),
+            tally: Arc::clone(&self.tally),
+        };
+        let workers: Vec<Worker> = match &self.design {
+            Design::FixedToken => {
+                let key = self.sandbox.issue().access;
+                (0..WORKERS).map(|_| worker(self.sandbox.api(), &key, OnRefusal::Repeat, None)).collect()
+            }
+            Design::Outlast(outlast) => {
+                let id = TaskId::parse(TASK).map_err(|why| Fault::new(Code::Internal, why))?;
+                // The steps of the workers that were aborted give it back one by one.
+                let patience = TaskSettings { patience: HOLD, ..TaskSettings::default() };
+                let task = Task::open_with(&outlast.keeper, &id, patience).await?;
+                let base = format!("{}/{GRANT}", outlast.sidecar.url());
+                let key = outlast.sidecar.capability().expose();
+                let journal = || Some((task.clone(), outlast.grant.clone()));
+                (0..WORKERS).map(|_| worker(&base, key, OnRefusal::Repeat, journal())).collect()
+            }
+            Design::RefreshPerWorker => {
+                let issued = self.sandbox.issue();
+                let own = || OnRefusal::Refresh(own_tokens(&self.sandbox, &issued.refresh));
+                (0..WORKERS).map(|_| worker(self.sandbox.api(), &issued.access, own(), None)).collect()
+            }
+        };
+        Ok(workers.into_iter().map(Worker::work).collect())
     }
 }
 
-/// What only the story with Outlast has to cope with.
-async fn make_trouble(sandbox: Arc<Sandbox>) {
-    tokio::time::sleep(OUTAGE_AFTER).await;
-    sandbox.fault(Trouble::Unavailable, Lasting::For(OUTAGE));
-    tokio::time::sleep(REVOCATION_AFTER).await;
-    sandbox.kill_access_tokens();
+fn own_tokens(sandbox: &Sandbox, refresh_token: &str) -> OwnTokens {
+    let known = Settings::default();
+    OwnTokens {
+        endpoint: sandbox.token_endpoint(),
+        client_id: known.client_id,
+        client_secret: known.client_secret.unwrap_or_default(),
+        refresh_token: refresh_token.to_owned(),
+    }
 }
 
 async fn sandbox() -> Result<Sandbox, Fault> {
-    let started = Sandbox::start(Settings::default()).await;
+    let started = Sandbox::start(Settings { device_interval: DEVICE_INTERVAL, ..Settings::default() }).await;
     started.map_err(|cause| {
         Fault::new(Code::RequestInvalid, format!("the demo's server cannot listen on loopback: {cause}"))
             .mend("allow programs to listen on 127.0.0.1")
@@ -156,8 +237,4 @@ fn settings(sandbox: &Sandbox, grant: &GrantId) -> Result<GrantSettings, Fault> 
         upstream: Some(upstream),
         ..GrantSettings::new(grant.clone(), "refresh_token", Server::Issuer(sandbox.issuer().to_owned()))
     })
-}
-
-fn worker(base: &str, key: &str, on_refusal: OnRefusal, tally: Arc<Tally>) -> Worker {
-    Worker { http: http(), base: base.to_owned(), key: key.to_owned(), on_refusal, tally }
 }

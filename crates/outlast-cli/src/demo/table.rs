@@ -11,6 +11,12 @@ pub(crate) struct Run {
     pub(crate) name: &'static str,
     /// Steps whose every call was answered 200.
     pub(crate) steps_done: usize,
+    /// Steps of which a call was made again after all of them had been answered 200.
+    pub(crate) steps_run_twice: usize,
+    /// Calls that the API answered 200 once more: by step and number of the call.
+    pub(crate) work_paid_twice: u64,
+    /// Logins of the person.
+    pub(crate) logins: u64,
     /// 401s that a worker saw.
     pub(crate) unauthorized_seen: u64,
     /// Requests that reached the token endpoint.
@@ -34,6 +40,9 @@ pub(crate) fn to_json(runs: &[Run]) -> Value {
             "name": run.name,
             "steps_done": run.steps_done,
             "steps_total": STEPS,
+            "steps_run_twice": run.steps_run_twice,
+            "work_paid_twice": run.work_paid_twice,
+            "logins": run.logins,
             "unauthorized_seen": run.unauthorized_seen,
             "token_requests": run.token_requests,
             "reuse_alarms": run.reuse_alarms,
@@ -46,29 +55,34 @@ pub(crate) fn to_json(runs: &[Run]) -> Value {
     json!({ "runs": runs.iter().map(run).collect::<Vec<_>>() })
 }
 
-/// The runs for people.
+/// The runs for people: a column for each.
 pub(crate) fn to_text(runs: &[Run]) -> String {
-    let head =
-        ["story", "steps done", "401s seen", "token requests", "reuse alarms", "grant", "calls wasted", "seconds"];
-    let row = |run: &Run| {
-        vec![
-            run.name.to_owned(),
-            format!("{} of {STEPS}", run.steps_done),
-            run.unauthorized_seen.to_string(),
-            run.token_requests.to_string(),
-            run.reuse_alarms.to_string(),
-            if run.grant_alive { "alive" } else { "revoked" }.to_owned(),
-            format!("{} of {}", run.calls_wasted, run.calls),
-            format!("{:.0}", run.seconds),
-        ]
+    let row = |name: &str, figure: &dyn Fn(&Run) -> String| {
+        std::iter::once(name.to_owned()).chain(runs.iter().map(figure)).collect::<Vec<_>>()
     };
-    output::table(&head, runs.iter().map(row).collect())
+    let grant = |run: &Run| if run.grant_alive { "alive" } else { "revoked" }.to_owned();
+    let rows = vec![
+        row("steps done", &|run| format!("{} of {STEPS}", run.steps_done)),
+        row("steps run twice", &|run| run.steps_run_twice.to_string()),
+        row("work paid twice", &|run| format!("{} calls", run.work_paid_twice)),
+        row("401s seen", &|run| run.unauthorized_seen.to_string()),
+        row("token requests", &|run| run.token_requests.to_string()),
+        row("reuse alarms", &|run| run.reuse_alarms.to_string()),
+        row("grant", &grant),
+        row("calls wasted", &|run| format!("{} of {}", run.calls_wasted, run.calls)),
+        row("seconds", &|run| format!("{:.0}", run.seconds)),
+    ];
+    let head: Vec<&str> = std::iter::once("story").chain(runs.iter().map(|run| run.name)).collect();
+    output::table(&head, rows)
 }
 
 /// One sentence on what the table shows; says so when it does not show what it should.
 pub(crate) fn closing(runs: &[Run]) -> String {
     let Some(outlast) = runs.iter().find(|run| run.name == super::story::OUTLAST) else { return String::new() };
-    let whole = outlast.steps_done == STEPS && outlast.unauthorized_seen == 0 && outlast.reuse_alarms == 0;
+    let whole = outlast.steps_done == STEPS
+        && outlast.steps_run_twice == 0
+        && outlast.unauthorized_seen == 0
+        && outlast.reuse_alarms == 0;
     let others: Vec<String> = runs
         .iter()
         .filter(|run| run.name != super::story::OUTLAST)
@@ -77,14 +91,15 @@ pub(crate) fn closing(runs: &[Run]) -> String {
     if whole && outlast.grant_alive {
         format!(
             "Through Outlast {WORKERS} workers finished {STEPS} of {STEPS} steps on tokens that live 3 seconds, \
-             with an outage and a revocation in between, and saw no 401 ({} of {STEPS}).",
+             were stopped and started again, lost their grant and got it back by a login, met an outage, saw no 401 \
+             and ran no step twice ({} of {STEPS}).",
             others.join(" and ")
         )
     } else {
         format!(
-            "Through Outlast only {} of {STEPS} steps were done, with {} visible 401s: that is a fault of Outlast, \
-             please report it.",
-            outlast.steps_done, outlast.unauthorized_seen
+            "Through Outlast only {} of {STEPS} steps were done, with {} visible 401s and {} steps run twice: that \
+             is a fault of Outlast, please report it.",
+            outlast.steps_done, outlast.unauthorized_seen, outlast.steps_run_twice
         )
     }
 }
@@ -97,6 +112,9 @@ mod tests {
         Run {
             name,
             steps_done,
+            steps_run_twice: 0,
+            work_paid_twice: 0,
+            logins: 1,
             unauthorized_seen,
             token_requests: 7,
             reuse_alarms: 0,
@@ -112,6 +130,8 @@ mod tests {
         assert!(closing(&[run("fixed-token", 4, 60), run("outlast", 24, 0)]).contains("fixed-token 4"));
         assert!(closing(&[run("outlast", 23, 0)]).contains("only 23"));
         assert!(closing(&[run("outlast", 24, 1)]).contains("1 visible"));
+        let repeating = Run { steps_run_twice: 2, ..run("outlast", 24, 0) };
+        assert!(closing(&[repeating]).contains("2 steps run twice"));
     }
 
     #[test]
@@ -121,6 +141,9 @@ mod tests {
             "name",
             "steps_done",
             "steps_total",
+            "steps_run_twice",
+            "work_paid_twice",
+            "logins",
             "unauthorized_seen",
             "token_requests",
             "reuse_alarms",
