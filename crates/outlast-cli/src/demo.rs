@@ -19,12 +19,12 @@ rotates refresh tokens and revokes everything when one is used twice. Three runs
   fixed-token         the workers keep the token they were started with
   refresh-per-worker  each worker refreshes by itself when it meets a 401
   outlast             the workers of fixed-token, through the sidecar, each paid call recorded in a task
-At 18 steps, or after 10 seconds where it would never come so far, the agent of each run is stopped
-in the middle of its steps and started again; one that has given up before is started again then. (Its
-workers are aborted, not a process killed.) The first two begin at step 0 with a fresh grant, for they
-keep no record; the third goes on from its task, which is opened anew. Only the third has to cope with
-an outage of the token endpoint, with access tokens that are revoked, and with the whole grant revoked,
-until the demo signs in again with a device code, as a person would.
+A second after 18 steps are done, or at 10 seconds where it never comes so far, the agent of each run
+is stopped in the middle of its steps and started again; one that has given up before is started again
+then. (Its workers are aborted, not a process killed.) The first two begin at step 0 with a fresh grant,
+for they keep no record; the third goes on from its task, which is opened anew. Only the third has to
+cope with an outage of the token endpoint, with access tokens that are revoked, and with the whole grant
+revoked, until the demo signs in again with a device code, as a person would.
 ";
 
 /// Longest run of a story: past this something is wrong, and the figures are those so far.

@@ -28,6 +28,8 @@ const TASK: &str = "demo";
 /// record: it never comes so far.
 const STOP_AT_STEPS: usize = 18;
 const STOP_AFTER: Duration = Duration::from_secs(10);
+/// How much later it is stopped: the workers end their steps together, and are to be in the midst of the next.
+const STOP_LATER: Duration = Duration::from_millis(900);
 /// How often it is looked whether it has come so far.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long the sandbox wants a device to wait between two polls.
@@ -164,6 +166,7 @@ impl Story {
             while self.tally.done() < STOP_AT_STEPS {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
+            tokio::time::sleep(STOP_LATER).await;
         };
         match self.design {
             Design::Outlast(_) => far_enough.await,
