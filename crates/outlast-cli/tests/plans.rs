@@ -111,7 +111,8 @@ input = "{{{{ page.0.path }}}}\n"
 
 #[test]
 fn charges_of_a_plan_whose_runner_is_killed_again_and_again_are_made_once_each() {
-    let bed = Bed::with_life(Duration::from_secs(2));
+    // A kill may come between a rotation and the disk, which costs the grant at a server without grace (F04).
+    let bed = Bed::with_grace(Duration::from_secs(2));
     bed.import("crm");
     let path = plan(&bed, &charges(300, "idempotent = true"));
     let mut killed = 0;
@@ -123,6 +124,7 @@ fn charges_of_a_plan_whose_runner_is_killed_again_and_again_are_made_once_each()
         while bed.sandbox.counters().charges < enough.min(300) && since.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(3));
         }
+        assert!(bed.sandbox.counters().charges > before, "a run of a minute that does nothing");
         if enough >= 300 {
             let told = ended(child);
             assert_eq!(told.code, 0, "{told:?}");
@@ -424,7 +426,7 @@ fn limited_server(a_second: usize) -> (String, Arc<Mutex<Vec<Seen>>>) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let (line, idempotency_key) = read_request(&stream);
+            let Some((line, idempotency_key)) = read_request(&stream) else { continue };
             let mut seen = told.lock().unwrap();
             let recent = |one: &&Seen| one.status == 200 && one.at.elapsed() < Duration::from_secs(1);
             let status = if seen.iter().filter(recent).count() < a_second { 200 } else { 429 };
@@ -437,13 +439,16 @@ fn limited_server(a_second: usize) -> (String, Arc<Mutex<Vec<Seen>>>) {
     (address, seen)
 }
 
-fn read_request(stream: &TcpStream) -> (String, Option<String>) {
+/// A request's first line and its key; nothing where its sender was killed in the middle of it.
+fn read_request(stream: &TcpStream) -> Option<(String, Option<String>)> {
     let mut reader = BufReader::new(stream);
     let (mut first, mut key, mut length) = (String::new(), None, 0);
-    reader.read_line(&mut first).unwrap();
+    reader.read_line(&mut first).ok()?;
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
         let Some((name, value)) = line.trim().split_once(": ") else { break };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().unwrap(),
@@ -451,8 +456,8 @@ fn read_request(stream: &TcpStream) -> (String, Option<String>) {
             _ => {}
         }
     }
-    reader.read_exact(&mut vec![0; length]).unwrap();
-    (first.trim().to_owned(), key)
+    reader.read_exact(&mut vec![0; length]).ok()?;
+    Some((first.trim().to_owned(), key))
 }
 
 #[test]
@@ -509,7 +514,7 @@ fn invoices(count: usize) -> (String, Arc<Mutex<Vec<String>>>) {
         let mut answered = std::collections::HashMap::new();
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let (line, key) = read_request(&stream);
+            let Some((line, key)) = read_request(&stream) else { continue };
             let one = |number: usize| format!("{{\"id\": \"INV-{number}\", \"amount\": {number}}}");
             let body = if line.starts_with("GET /v1/invoices?status=overdue ") {
                 format!("{{\"invoices\": [{}]}}", (0..count).map(one).collect::<Vec<_>>().join(", "))

@@ -44,8 +44,17 @@ impl Bed {
     }
 
     pub fn with_life(access_ttl: Duration) -> Self {
+        Self::with_settings(Settings { access_ttl, ..Settings::default() })
+    }
+
+    /// With a server that takes the refresh token of before for a minute more.
+    pub fn with_grace(access_ttl: Duration) -> Self {
+        Self::with_settings(Settings { access_ttl, rotation_grace: Duration::from_secs(60), ..Settings::default() })
+    }
+
+    fn with_settings(settings: Settings) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let settings = Settings { access_ttl, client_secret: Some(SECRET.to_owned()), ..Settings::default() };
+        let settings = Settings { client_secret: Some(SECRET.to_owned()), ..settings };
         let sandbox = runtime.block_on(Sandbox::start(settings)).unwrap();
         let bed = Self { home: home::Home::for_any_test(), sandbox, runtime };
         bed.configure(&bed.grant("crm"));
