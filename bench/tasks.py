@@ -60,18 +60,71 @@ def rewritten_json(folder, steps):
     return took
 
 
-def langgraph(folder, steps):
-    """LangGraph's SqliteSaver: one checkpoint a step, in its own WAL journal, with SQLite's full sync."""
+def sqlite_saver(folder, name):
     import sqlite3
 
-    from langgraph.checkpoint.base import empty_checkpoint
     from langgraph.checkpoint.sqlite import SqliteSaver
 
-    connection = sqlite3.connect(os.path.join(folder, "langgraph.db"), check_same_thread=False)
+    connection = sqlite3.connect(os.path.join(folder, name), check_same_thread=False)
     saver = SqliteSaver(connection)
     saver.setup()
     modes = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
     assert modes == ["wal", 2], modes
+    return connection, saver
+
+
+def graph(folder, steps):
+    """A graph of LangGraph with one node that runs that often: what the node wrote, then the checkpoint."""
+    from typing import TypedDict
+
+    from langgraph.graph import END, START, StateGraph
+
+    State = TypedDict("State", {"page": int, "rows": int})
+    at = []
+
+    def page(state):
+        at.append(time.perf_counter())
+        return {"page": state["page"] + 1, "rows": 200}
+
+    connection, saver = sqlite_saver(folder, "graph.db")
+    builder = StateGraph(State)
+    builder.add_node("page", page)
+    builder.add_edge(START, "page")
+    builder.add_conditional_edges("page", lambda state: END if state["page"] > steps else "page")
+    config = {"configurable": {"thread_id": "bench"}, "recursion_limit": steps + 10}
+    builder.compile(checkpointer=saver).invoke({"page": 0, "rows": 0}, config, durability="sync")
+    connection.close()
+    return [after - before for before, after in zip(at, at[1:])]
+
+
+def sqlite_two_commits(mode):
+    """A table in SQLite: a row when the step begins and its outcome when it ends, one writer, full syncs."""
+
+    def run(folder, steps):
+        import sqlite3
+
+        connection = sqlite3.connect(os.path.join(folder, f"{mode}.db"), isolation_level=None)
+        for setting in ("locking_mode=EXCLUSIVE", f"journal_mode={mode}", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {setting}")
+        connection.execute("CREATE TABLE step (key TEXT PRIMARY KEY, output TEXT) WITHOUT ROWID")
+
+        def one(number):
+            connection.execute("INSERT INTO step VALUES (?, NULL)", (f"page-{number}",))
+            output = json.dumps({"page": number, "rows": 200})
+            connection.execute("UPDATE step SET output = ? WHERE key = ?", (output, f"page-{number}"))
+
+        took = times(steps, one)
+        connection.close()
+        return took
+
+    return run
+
+
+def langgraph(folder, steps):
+    """LangGraph's SqliteSaver: the checkpoint of a step alone, in its own WAL journal, with SQLite's full sync."""
+    from langgraph.checkpoint.base import empty_checkpoint
+
+    connection, saver = sqlite_saver(folder, "langgraph.db")
     config = {"configurable": {"thread_id": "bench", "checkpoint_ns": ""}}
 
     def one(number):
@@ -115,7 +168,14 @@ def main():
     try:
         floor = median(synced_log(folder, steps))
         print(f"{steps} steps each; one fdatasync of a preallocated log: {floor * 1e6:.0f} us")
-        for name, run in (("rewritten JSON", rewritten_json), ("LangGraph SqliteSaver", langgraph), ("DBOS, SQLite", dbos)):
+        for name, run in (
+            ("LangGraph SqliteSaver, its put alone", langgraph),
+            ("LangGraph, a node of a graph", graph),
+            ("SQLite PERSIST, begin and end", sqlite_two_commits("PERSIST")),
+            ("SQLite TRUNCATE, begin and end", sqlite_two_commits("TRUNCATE")),
+            ("DBOS, SQLite", dbos),
+            ("rewritten JSON", rewritten_json),
+        ):
             took = run(folder, steps)
             ends = max(1, steps // 10)
             first, last = median(took[:ends]), median(took[-ends:])

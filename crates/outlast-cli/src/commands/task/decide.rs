@@ -7,9 +7,15 @@ use crate::context::Context;
 use crate::exit::{Fault, exit_code};
 use crate::output;
 use crate::step::{step_key, task_id};
-use outlast::task::{Block, Recorded, Resolution, TaskId, Tasks};
+use outlast::task::{Block, Recorded, Resolution, StepKey, TaskError, TaskId, Tasks};
 use outlast::{Ask, Code};
 use serde_json::json;
+use std::time::Duration;
+
+/// For how long a task that somebody has is waited for. A sidecar gives a task back ten seconds after nobody
+/// has run a step of it any more, and it may just have told the person who decides now.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What `task resolve` is told.
 #[derive(Debug, clap::Args)]
@@ -58,7 +64,7 @@ pub(super) async fn resolve(context: &Context, arguments: Resolve) -> Done {
         Some(output) => (Resolution::Done(Recorded { exit: Some(0), bytes: output.into_bytes() }), "done"),
         None => (Resolution::Rerun, "rerun"),
     };
-    tasks.resolve(&task, &key, resolution, "outlast task resolve").await?;
+    decide(&tasks, &task, &key, resolution, "outlast task resolve").await?;
     if arguments.json {
         output::json(&json!({ "task": task.as_str(), "key": key.as_str(), "state": state }))?;
     } else if state == "done" {
@@ -67,6 +73,30 @@ pub(super) async fn resolve(context: &Context, arguments: Resolve) -> Done {
         output::talk(&format!("step {key} of task {task} is run again when it is next asked for"));
     }
     Ok(0)
+}
+
+/// Writes the decision down, as soon as whoever has the task gives it back.
+async fn decide(
+    tasks: &Tasks,
+    task: &TaskId,
+    key: &StepKey,
+    resolution: Resolution,
+    by: &str,
+) -> Result<(), TaskError> {
+    let until = now().plus(GIVEN_BACK_WITHIN);
+    let mut told = false;
+    loop {
+        match tasks.resolve(task, key, resolution.clone(), by).await {
+            Err(busy) if busy.code() == Code::TaskBusy && now() < until => {
+                if !told {
+                    output::talk(&format!("task {task} is in use; waiting up to 15 s for it to be given back"));
+                    told = true;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            decided => return decided,
+        }
+    }
 }
 
 pub(super) async fn resume(context: &Context, arguments: &Resume) -> Done {
@@ -109,7 +139,7 @@ async fn try_again(context: &Context, tasks: &Tasks, task: &TaskId, block: &Bloc
             Ok(asked.err().map(|error| error.code()))
         }
         Block::Poisoned { key, .. } => {
-            tasks.resolve(task, key, Resolution::Rerun, "outlast task resume").await?;
+            decide(tasks, task, key, Resolution::Rerun, "outlast task resume").await?;
             Ok(None)
         }
     }
