@@ -92,7 +92,7 @@ async fn tried(shared: &Shared, unit: &Unit, prepared: &Prepared) -> Result<End,
                 slowed += 1;
                 let until = shared.pace.slow_down(&origin, pause, shared.clock.now());
                 if is_too_long(shared, until) {
-                    return Ok(End::Failed(TaskError::NotYet { key: unit.key.clone(), until }));
+                    return Ok(End::Failed(TaskError::NotYet { key: unit.key.clone(), until: Some(until) }));
                 }
                 shared.report.slowed(unit.key.as_str(), shared.clock.now(), until);
             }

@@ -30,7 +30,7 @@ impl Task {
             Some((claim, running)) => {
                 self.start(step, claim, running, starts.saturating_add(1), Woken::default()).await
             }
-            None => Err(TaskError::NotYet { key: step.key.clone(), until: self.now() }),
+            None => Err(TaskError::NotYet { key: step.key.clone(), until: None }),
         }
     }
 }

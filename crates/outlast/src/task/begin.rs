@@ -95,7 +95,7 @@ impl Task {
         deadline: Option<Timestamp>,
     ) -> Result<(), TaskError> {
         let now = self.now();
-        let late = || TaskError::NotYet { key: step.key.clone(), until: until.unwrap_or(now) };
+        let late = || TaskError::NotYet { key: step.key.clone(), until };
         if deadline.is_some_and(|deadline| deadline <= now || until.is_some_and(|until| deadline < until)) {
             return Err(late());
         }

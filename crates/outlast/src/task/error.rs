@@ -55,12 +55,13 @@ pub enum TaskError {
         /// The step.
         key: StepKey,
     },
-    /// The step failed a moment ago, and is to wait before it is tried again.
+    /// The step failed a moment ago and is to wait before it is tried again, or it runs elsewhere in this
+    /// process at this moment.
     NotYet {
         /// The step.
         key: StepKey,
-        /// Until then.
-        until: Timestamp,
+        /// Until then, where it failed; nothing where it runs, for nobody knows for how long.
+        until: Option<Timestamp>,
     },
     /// The recorded output is not of the type that was asked for, or the result cannot be recorded.
     Output {
@@ -110,7 +111,8 @@ impl TaskError {
             Self::InputChanged { .. } => Code::StepInputChanged,
             Self::Journal(cause) => cause.code(),
             Self::Name { .. } | Self::NothingToResolve { .. } | Self::Output { .. } => Code::RequestInvalid,
-            Self::NotYet { .. } => Code::CoolingDown,
+            Self::NotYet { until: Some(_), .. } => Code::CoolingDown,
+            Self::NotYet { until: None, .. } => Code::StepRunning,
             Self::Parked { code, .. } => *code,
             Self::Poisoned { .. } => Code::StepPoisoned,
             Self::StepUnknown { .. } => Code::TaskUnknown,
@@ -121,7 +123,7 @@ impl TaskError {
     /// When it is worth trying again, where known.
     pub fn retry_at(&self) -> Option<Timestamp> {
         match self {
-            Self::NotYet { until, .. } => Some(*until),
+            Self::NotYet { until, .. } => *until,
             Self::Token(cause) => cause.retry_at(),
             Self::Ambiguous { .. }
             | Self::Closed { .. }
@@ -172,8 +174,11 @@ impl fmt::Display for TaskError {
             Self::NothingToResolve { task, key } => {
                 write!(f, "step {key} of task {task} is done; there is nothing to decide")
             }
-            Self::NotYet { key, until } => {
+            Self::NotYet { key, until: Some(until) } => {
                 write!(f, "step {key} failed a moment ago; wait until {until}, then try again")
+            }
+            Self::NotYet { key, until: None } => {
+                write!(f, "step {key} is being run at this moment; wait until it ends, and its output is the answer")
             }
             Self::Output { key, reason } => write!(f, "the output of step {key} is not what was expected: {reason}"),
             Self::Parked { task, grant, code } => write!(
