@@ -474,7 +474,7 @@ fn a_server_that_wants_a_pause_is_given_it_by_all_steps_and_no_step_is_spoilt_by
     );
     let told = ran(command(&bed, &path, &[]));
     assert_eq!(told.code, 0, "{told:?}");
-    assert!(told.stderr.contains("wants a pause"), "{told:?}");
+    assert!(told.stderr.contains("asked too often"), "{told:?}");
     let seen = seen.lock().unwrap();
     let taken: Vec<&Seen> = seen.iter().filter(|one| one.status == 200).collect();
     let refused = seen.len() - taken.len();
@@ -487,6 +487,32 @@ fn a_server_that_wants_a_pause_is_given_it_by_all_steps_and_no_step_is_spoilt_by
         assert_eq!(same.idempotency_key, one.idempotency_key, "and the same in every attempt");
     }
     println!("40 calls at 10 a second: {refused} refused, {:?}", seen.last().unwrap().at - seen[0].at);
+}
+
+#[test]
+fn a_server_that_is_away_is_waited_for_and_spoils_no_step() {
+    let bed = Bed::new();
+    // Held by nobody until the plan runs.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let path =
+        plan(&bed, &format!("[[step]]\nkey = \"call\"\nretries = 0\nrequest = {{ url = \"http://{address}/\" }}\n"));
+    for _ in 0..6 {
+        ran(command(&bed, &path, &["--hold", "0s"])).assert_failed(75, "cooling-down");
+    }
+    let child = spawned(command(&bed, &path, &[]));
+    let server = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(3));
+        let listener = TcpListener::bind(address).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        read_request(&stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+    });
+    let told = ended(child);
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(told.stderr.contains("call: no connection could be made; going on with that server "), "{told:?}");
+    server.join().unwrap();
 }
 
 #[test]

@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The pause where a server says that it is asked too often, and not for how long to wait.
-const PAUSE_USUAL: Duration = Duration::from_secs(2);
 /// Longest pause that a server is believed.
 const PAUSE_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -16,8 +14,8 @@ pub(super) struct Pace(Mutex<HashMap<String, Timestamp>>);
 
 impl Pace {
     /// The origin wants a pause. Until when.
-    pub(super) fn slow_down(&self, origin: &str, pause: Option<Duration>, now: Timestamp) -> Timestamp {
-        let until = now.plus(pause.unwrap_or(PAUSE_USUAL).min(PAUSE_MAX));
+    pub(super) fn slow_down(&self, origin: &str, pause: Duration, now: Timestamp) -> Timestamp {
+        let until = now.plus(pause.min(PAUSE_MAX));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let latest = known.entry(origin.to_owned()).or_insert(until);
         // A later answer may allow less; the longest pause that was asked for is kept.

@@ -132,7 +132,10 @@ impl Report {
         if let [grant, ..] = state.parked.as_slice() {
             remarks.push(format!("waits for: outlast login {grant}"));
         } else if state.slowed_until > ask::now() {
-            remarks.push(format!("the server wants a pause, {}", words::seen_from(ask::now(), state.slowed_until)));
+            remarks.push(format!(
+                "the server is left alone, going on {}",
+                words::seen_from(ask::now(), state.slowed_until)
+            ));
         } else if !state.running.is_empty() {
             remarks.push(format!("{} running", state.running.len()));
         }
@@ -156,16 +159,16 @@ impl Report {
         self.0.bar.set_position(done as u64);
     }
 
-    /// A server wants a pause.
-    pub(super) fn slowed(&self, key: &str, now: Timestamp, until: Timestamp) {
+    /// A server wants a pause, or is away.
+    pub(super) fn slowed(&self, key: &str, reason: &str, now: Timestamp, until: Timestamp) {
         let longer = {
             let mut state = self.state();
             let longer = until > state.slowed_until;
             state.slowed_until = until.max(state.slowed_until);
             longer
         };
-        let line = format!("the server of {key} wants a pause; going on {}", words::seen_from(now, until));
-        let event = json!({ "event": "slowed", "step": key, "until": words::rfc3339(until) });
+        let line = format!("{key}: {reason}; going on with that server {}", words::seen_from(now, until));
+        let event = json!({ "event": "slowed", "step": key, "text": reason, "until": words::rfc3339(until) });
         self.event(event, longer.then_some(line));
     }
 

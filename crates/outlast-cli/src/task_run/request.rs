@@ -99,7 +99,7 @@ impl Requests {
                 let answer = http::Response::<reqwest::Body>::from(answer);
                 judged(request, answer, &Quirks::default()).await
             }
-            Err(error) => Worked::failed(unsent(&error)),
+            Err(error) => unsent(&error),
         }
     }
 }
@@ -118,7 +118,7 @@ impl Route {
 
     fn unanswered(&self, error: SendError) -> Worked {
         match error {
-            AuthorizeError::Send(error) => Worked::failed(unsent(&error)),
+            AuthorizeError::Send(error) => unsent(&error),
             // No token: either nothing was sent, or the server refused what was.
             AuthorizeError::Token(error) => {
                 let (grant, code) = (self.handle.id().clone(), error.code());
@@ -171,14 +171,15 @@ fn unusable(why: &str) -> Worked {
     Worked::failed(Failure::undone(why).code(Code::PlanInvalid))
 }
 
-/// Where no connection was made, nothing was done. The error's own text may hold the address and is not told.
-fn unsent(error: &reqwest::Error) -> Failure {
+/// Where no connection was made, nothing was done: the server is away, which is no fault of the step's, and is
+/// waited out. The error's own text may hold the address and is not told.
+fn unsent(error: &reqwest::Error) -> Worked {
     if error.is_connect() {
-        Failure::undone("no connection could be made")
+        Worked { slowed: Some(None), ..Worked::failed(Failure::undone("no connection could be made")) }
     } else if error.is_builder() {
-        Failure::undone("the request cannot be sent as it is").advice(Advice::FixConfig)
+        Worked::failed(Failure::undone("the request cannot be sent as it is").advice(Advice::FixConfig))
     } else {
-        Failure::unclear("the connection broke before the answer")
+        Worked::failed(Failure::unclear("the connection broke before the answer"))
     }
 }
 

@@ -10,6 +10,10 @@ use std::time::Duration;
 /// How often in a row a step is put off because its server wants a pause, before that counts as a failure.
 const SLOWED_MAX: u32 = 100;
 
+/// The pause where nobody says how long it should be, and the longest one that it grows to.
+const PAUSE_FIRST: Duration = Duration::from_secs(2);
+const PAUSE_LONGEST: Duration = Duration::from_secs(60);
+
 /// How a step ended in this run.
 pub(super) enum End {
     /// It is done.
@@ -27,7 +31,7 @@ pub(super) enum End {
 /// What its work came to.
 pub(super) struct Worked {
     pub(super) outcome: Result<Recorded, Failure>,
-    /// Its server wants a pause: how long, if it says so.
+    /// Its server wants a pause, or is away: how long, if it says so.
     pub(super) slowed: Option<Option<Duration>>,
     /// A grant ended meanwhile, and needs its owner.
     pub(super) needs: Option<(GrantId, Code)>,
@@ -89,12 +93,13 @@ async fn tried(shared: &Shared, unit: &Unit, prepared: &Prepared) -> Result<End,
         }
         match pause {
             Some(pause) => {
+                let pause = pause.unwrap_or_else(|| grown(slowed));
                 slowed += 1;
                 let until = shared.pace.slow_down(&origin, pause, shared.clock.now());
                 if is_too_long(shared, until) {
                     return Ok(End::Failed(TaskError::NotYet { key: unit.key.clone(), until: Some(until) }));
                 }
-                shared.report.slowed(unit.key.as_str(), shared.clock.now(), until);
+                shared.report.slowed(unit.key.as_str(), &reason, shared.clock.now(), until);
             }
             // It waits for the login, and is then begun again, however often that happens (F85).
             None if needs.is_some() => {}
@@ -117,6 +122,11 @@ fn parked(shared: &Shared, error: TaskError, needs: Option<(GrantId, Code)>) -> 
         }
         (error, _) => error,
     }
+}
+
+/// The pause after so many others in a row.
+fn grown(before: u32) -> Duration {
+    PAUSE_FIRST.saturating_mul(1 << before.min(6)).min(PAUSE_LONGEST)
 }
 
 /// Whether a pause is longer than a step may wait.
