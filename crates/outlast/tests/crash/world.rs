@@ -103,18 +103,16 @@ pub struct Told {
     pub stderr: String,
 }
 
-/// Asks for a token as `outlast token` does, and ends as it does.
+/// Asks for a token as `outlast token` does, and ends as it does: not before what is under way has come to its
+/// end, though the caller has been told of a failure meanwhile.
 async fn ask(handle: &GrantHandle, published: impl FnOnce(&str)) -> Result<bool, Failure> {
-    let token = handle.access_token(Ask::default()).await?;
-    published(token.secret().expose());
+    let asked = handle.access_token(Ask::default()).await.map(|token| published(token.secret().expose()));
+    handle.keeper().close();
     let patient = std::env::var_os(PATIENT).is_some();
     let time_max = if patient { PERSISTED_TIME_MAX } else { UNPERSISTED_TIME_MAX };
-    let mut waited = Duration::ZERO;
-    while !handle.is_persisted() && waited < time_max {
-        let pause = Duration::from_millis(200);
-        tokio::time::sleep(pause / u32::try_from(SPEED).unwrap()).await;
-        waited += pause;
-    }
+    // Whether it was in time is asked below.
+    let _ = tokio::time::timeout(time_max / u32::try_from(SPEED).unwrap(), handle.keeper().settled()).await;
+    asked?;
     Ok(handle.is_persisted())
 }
 
