@@ -261,6 +261,11 @@ fn failed(grant: &Grant, happening: Happening, code: Code, detail: String, now: 
             grant.breaker.clone()
         }
     };
+    // What was taken out by its look may have left a held token that looks like a word.
+    let detail = match &grant.tokens {
+        Some(held) => held.refresh.iter().chain([&held.access]).fold(detail, |text, held| held.taken_out_of(text)),
+        None => detail,
+    };
     Grant {
         failures: grant.failures.saturating_add(1),
         breaker,

@@ -77,3 +77,12 @@ fn t9_waits() {
 fn t9_id_tokens() {
     try_all(&[ID_TOKEN], COUNT, check::id_token);
 }
+
+/// Found by a fuzzer: a held token that looks like a word was quoted by the server, and then by us.
+#[test]
+fn t9_what_a_server_quotes_of_the_held_tokens_is_not_told() {
+    let mut input = b"\x01\x90or\": \"slow_downow_down\"ription\":\", \"error_desc\"slow_down".to_vec();
+    input.extend([0xff; 47]);
+    input.extend(b"held-refresh \"invalid_gran\xf4=}");
+    check::renewal(&input);
+}
