@@ -1,12 +1,13 @@
-//! Configurations as nobody would write them on purpose (T9): good ones, cut at every byte and mutated some
-//! thousand times. `fuzz/` goes further with the same checks.
+//! Configurations and task plans as nobody would write them on purpose (T9): good ones, cut at every byte and
+//! mutated some thousand times. `fuzz/` goes further with the same checks.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[expect(unreachable_pub, reason = "the fuzz target takes the check in by path")]
+#[expect(unreachable_pub, reason = "the fuzz targets take the checks in by path")]
 mod check;
 
 use outlast_daemon::config::Config;
+use outlast_daemon::task_plan::PlanFile;
 use outlast_testkit::mutation::try_all;
 use std::path::Path;
 
@@ -96,4 +97,59 @@ fn t9_a_configuration_with_endless_words_is_not_repeated_in_full() {
 #[test]
 fn t9_configurations() {
     try_all(FILES, COUNT, check::configuration);
+}
+
+const PLANS: &[&[u8]] = &[
+    br#"
+[task]
+id = "harvest"
+concurrency = 8
+hold = "30m"
+
+[[step]]
+key = "list"
+request = { grant = "crm", path = "/v1/items?limit=100" }
+
+[[step]]
+key = "page"
+for_each = "{{ list.items }}"
+id = "{{ item.id }}"
+idempotent = true
+retries = 2
+timeout = "30s"
+
+[step.request]
+grant = "crm"
+method = "PATCH"
+path = "/v1/items/{{ item.id }}"
+headers = { X-Note = "item {{ item.id }}" }
+accept = [404]
+body = { amount = "{{ item.amount }}", when = 2026-11-26, deep = { list = ["{{ item }}", 1, 2.5, true] } }
+
+[[step]]
+key = "report"
+needs = ["list"]
+command = ["python3", "report.py", "--count", 3]
+input = """
+{{ page }}
+"""
+grants = ["crm", "gh=GH_FILE"]
+"#,
+    b"[task]\nid = \"t\"\n[[step]]\nkey = \"a\"\nfor_each = [1, { id = \"x\" }]\ncommand = [\"echo\", \"{{ item }}\"]\n\
+      [[step]]\nkey = \"b\"\nrequest = { url = \"https://example.com/{{ a.0 }}\", body = \"{{ a }}\" }\n\0[{\"id\": \"y\"}]",
+    b"[task]\nid = \"t\"\n[[step]]\nkey = \"a\"\ncommand = [\"x\"]\n[[step]]\nkey = \"b\"\nfor_each = \"{{ a }}\"\n\
+      command = [\"x\", \"{{ item.n }}\"]\n\0[{\"n\": 1}, {\"n\": 2}]",
+];
+
+#[test]
+fn the_good_plans_are_good() {
+    for input in PLANS {
+        let text = input.split(|byte| *byte == 0).next().unwrap();
+        PlanFile::parse(std::str::from_utf8(text).unwrap(), Path::new("plan.toml")).unwrap();
+    }
+}
+
+#[test]
+fn t9_plans() {
+    try_all(PLANS, COUNT, check::plan);
 }

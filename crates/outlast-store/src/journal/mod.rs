@@ -4,6 +4,8 @@ mod claim;
 mod entry;
 mod frame;
 mod header;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod hostile;
 mod log;
 mod memory;
 mod new_key;
