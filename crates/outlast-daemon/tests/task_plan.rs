@@ -23,41 +23,8 @@ fn marked(text: &str) -> (String, String) {
     (text.replace('¦', ""), format!("plan.toml:{}:{column}: ", before.matches('\n').count() + 1))
 }
 
-const WHOLE: &str = r#"
-[task]
-id = "harvest"
-concurrency = 8
-hold = "30m"
-
-[[step]]
-key = "list"
-request = { grant = "crm", path = "/v1/items?limit=100" }
-
-[[step]]
-key = "page"
-for_each = "{{ list.items }}"
-id = "{{ item.id }}"
-idempotent = true
-retries = 2
-timeout = "30s"
-
-[step.request]
-grant = "crm"
-method = "PATCH"
-path = "/v1/items/{{ item.id }}"
-headers = { X-Note = "item {{ item.id }}" }
-accept = [404]
-body = { amount = "{{ item.amount }}", when = 2026-11-26, deep = { list = ["{{ item }}", 1, 2.5, true] } }
-
-[[step]]
-key = "report"
-needs = ["list"]
-command = ["python3", "report.py", "--count", 3]
-input = """
-{{ page }}
-"""
-grants = ["crm", "gh=GH_FILE"]
-"#;
+/// Every key that there is.
+const WHOLE: &str = include_str!("fixtures/whole_plan.toml");
 
 #[test]
 fn every_key_is_read() {

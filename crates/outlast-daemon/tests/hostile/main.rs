@@ -100,41 +100,7 @@ fn t9_configurations() {
 }
 
 const PLANS: &[&[u8]] = &[
-    br#"
-[task]
-id = "harvest"
-concurrency = 8
-hold = "30m"
-
-[[step]]
-key = "list"
-request = { grant = "crm", path = "/v1/items?limit=100" }
-
-[[step]]
-key = "page"
-for_each = "{{ list.items }}"
-id = "{{ item.id }}"
-idempotent = true
-retries = 2
-timeout = "30s"
-
-[step.request]
-grant = "crm"
-method = "PATCH"
-path = "/v1/items/{{ item.id }}"
-headers = { X-Note = "item {{ item.id }}" }
-accept = [404]
-body = { amount = "{{ item.amount }}", when = 2026-11-26, deep = { list = ["{{ item }}", 1, 2.5, true] } }
-
-[[step]]
-key = "report"
-needs = ["list"]
-command = ["python3", "report.py", "--count", 3]
-input = """
-{{ page }}
-"""
-grants = ["crm", "gh=GH_FILE"]
-"#,
+    include_bytes!("../fixtures/whole_plan.toml"),
     b"[task]\nid = \"t\"\n[[step]]\nkey = \"a\"\nfor_each = [1, { id = \"x\" }]\ncommand = [\"echo\", \"{{ item }}\"]\n\
       [[step]]\nkey = \"b\"\nrequest = { url = \"https://example.com/{{ a.0 }}\", body = \"{{ a }}\" }\n\0[{\"id\": \"y\"}]",
     b"[task]\nid = \"t\"\n[[step]]\nkey = \"a\"\ncommand = [\"x\"]\n[[step]]\nkey = \"b\"\nfor_each = \"{{ a }}\"\n\
