@@ -124,7 +124,8 @@ fn charges_of_a_plan_whose_runner_is_killed_again_and_again_are_made_once_each()
         while bed.sandbox.counters().charges < enough.min(300) && since.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(3));
         }
-        assert!(bed.sandbox.counters().charges > before, "a run of a minute that does nothing");
+        // The kill of the round before may have come after the last charge.
+        assert!(before == 300 || bed.sandbox.counters().charges > before, "a run of a minute that does nothing");
         if enough >= 300 {
             let told = ended(child);
             assert_eq!(told.code, 0, "{told:?}");
