@@ -94,6 +94,13 @@ impl History {
         &self.0
     }
 
+    /// Whether a person signed in, or handed a token set in, after `generation`: what is held is another
+    /// authorization than then.
+    pub fn begins_anew_after(&self, generation: Generation) -> bool {
+        let begins = |event: &Event| matches!(event.happening, Happening::Imported | Happening::SignedIn);
+        self.0.iter().any(|event| event.generation > generation && begins(event))
+    }
+
     /// This history with one more event.
     #[must_use]
     pub fn with(&self, happening: Happening, generation: Generation, took: Option<Duration>, at: Timestamp) -> Self {
@@ -169,6 +176,14 @@ mod tests {
         assert_eq!(troubled.events().len(), EVENTS_MAX);
         let left = troubled.events().iter().filter(|event| event.happening == Happening::Renewed).count();
         assert_eq!(left, RENEWALS_MAX);
+    }
+
+    #[test]
+    fn a_login_begins_anew_and_a_renewal_does_not() {
+        let signed_in = renewed(&History::default(), 1).with(Happening::SignedIn, Generation(2), None, at(2));
+        let renewed_since = renewed(&signed_in, 3);
+        let told = [1, 2, 3].map(|generation| renewed_since.begins_anew_after(Generation(generation)));
+        assert_eq!(told, [true, false, false]);
     }
 
     #[test]

@@ -94,10 +94,16 @@ impl GrantHandle {
 
 impl Keeper {
     async fn log_out(&self, entry: &Arc<Entry>, force: bool) -> Result<LoggedOut, TokenError> {
+        let mut meant = None;
         for _ in 0..ROUNDS_MAX {
             let lease = self.parts().store.lease(&entry.terms.id, LEASE_PATIENCE).await?;
             let held = self.parts().store.load(&entry.terms.id).await?;
             let held = held.unwrap_or_else(|| Grant::empty(&entry.terms));
+            // Whoever lost the lease may have been stopped for hours: what a person began anew since is not meant.
+            if held.history.begins_anew_after(*meant.get_or_insert(held.generation)) {
+                self.publish(entry, held);
+                return Err(TokenError::SignedInSince { grant: entry.terms.id.clone() });
+            }
             match self.log_out_under(entry, &lease, &held, force).await {
                 Err(TokenError::Store(error)) if matches!(*error, StoreError::Fenced { .. }) => {}
                 settled => return settled,

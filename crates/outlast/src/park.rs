@@ -42,6 +42,7 @@ fn passes(error: &TokenError) -> bool {
         | TokenError::Internal { .. }
         | TokenError::NotRevoked { .. }
         | TokenError::RejectedAfterRenewal { .. }
+        | TokenError::SignedInSince { .. }
         | TokenError::Store(_) => false,
     }
 }

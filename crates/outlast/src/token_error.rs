@@ -75,6 +75,11 @@ pub enum TokenError {
         /// When the next renewal may be tried.
         until: Timestamp,
     },
+    /// Somebody signed in while the grant was being signed out of: that login stays.
+    SignedInSince {
+        /// The grant.
+        grant: GrantId,
+    },
     /// The store failed.
     Store(Arc<StoreError>),
     /// No answer in time; the renewal goes on behind.
@@ -100,6 +105,7 @@ impl TokenError {
             Self::NotRevoked { code, .. } if code.advice() == Advice::FixConfig => *code,
             Self::NotRevoked { .. } => Code::RevocationPending,
             Self::RejectedAfterRenewal { .. } => Code::RejectedAfterRenewal,
+            Self::SignedInSince { .. } => Code::StoreBusy,
             Self::Store(error) => error.code(),
         }
     }
@@ -115,6 +121,7 @@ impl TokenError {
             | Self::GrantUnknown { .. }
             | Self::Internal { .. }
             | Self::NeedsUser { .. }
+            | Self::SignedInSince { .. }
             | Self::Store(_)
             | Self::TimedOut { .. } => None,
         }
@@ -173,6 +180,11 @@ impl fmt::Display for TokenError {
                 f,
                 "the resource refuses tokens of grant {grant} that were just renewed; renewals are paused. \
                  Stop or wait; do not use another credential"
+            ),
+            Self::SignedInSince { grant } => write!(
+                f,
+                "somebody signed in to grant {grant} while it was being signed out of; that login stays. Nothing more is \
+                 to be done, or end that one too with: outlast logout {grant}"
             ),
             Self::Store(error) => error.fmt(f),
             Self::TimedOut { grant } => {

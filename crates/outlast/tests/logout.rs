@@ -3,11 +3,11 @@
 
 use outlast::{
     Ask, AtServer, Cause, Code, GrantHandle, GrantId, GrantSettings, Introspection, Keeper, Provider, Server, Settings,
-    Standing, TokenSet,
+    Standing, TokenError, TokenSet,
 };
 use outlast_core::store::{Lease, StoreError, TokenStore};
 use outlast_core::wire::{Answer, Fault, Reply, TokenEndpoint, TokenRequest, TokenResponse};
-use outlast_core::{BoxFuture, Clock, Generation, Grant, Secret};
+use outlast_core::{BoxFuture, Clock, Generation, Grant, Happening, Secret};
 use outlast_store::MemoryStore;
 use outlast_testkit::clock::SimulatedClock;
 use std::collections::VecDeque;
@@ -74,13 +74,22 @@ impl TokenEndpoint for FakeEndpoint {
     }
 }
 
-/// A store that fails its n-th commit from now: what a crash leaves on disk at that moment.
-struct CrashingStore {
-    inner: MemoryStore,
-    commits_left: AtomicUsize,
+/// What becomes of the commit that fails.
+enum Fate {
+    /// A crash: it is not made.
+    Crash,
+    /// Whoever makes it was stopped, lost the lease, and this is what the others wrote meanwhile.
+    Overtaken(Box<dyn Fn(&Grant) -> Grant + Send + Sync>),
 }
 
-impl TokenStore for CrashingStore {
+/// A store that fails its n-th commit from now.
+struct FailingStore {
+    inner: MemoryStore,
+    commits_left: AtomicUsize,
+    fate: Fate,
+}
+
+impl TokenStore for FailingStore {
     fn list(&self) -> BoxFuture<'_, Result<Vec<GrantId>, StoreError>> {
         self.inner.list()
     }
@@ -96,10 +105,19 @@ impl TokenStore for CrashingStore {
         expected: Generation,
         next: &'a Grant,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        if self.commits_left.fetch_sub(1, Ordering::SeqCst) == 0 {
-            return Box::pin(async { Err(StoreError::Unwritable { detail: "the power is gone".to_owned() }) });
+        if self.commits_left.fetch_sub(1, Ordering::SeqCst) != 0 {
+            return self.inner.commit(lease, expected, next);
         }
-        self.inner.commit(lease, expected, next)
+        match &self.fate {
+            Fate::Crash => {
+                Box::pin(async { Err(StoreError::Unwritable { detail: "the power is gone".to_owned() }) })
+            }
+            Fate::Overtaken(others) => Box::pin(async move {
+                let held = self.inner.load(lease.grant()).await?.unwrap();
+                self.inner.commit(lease, held.generation, &others(&held)).await?;
+                Err(StoreError::Fenced { grant: lease.grant().clone() })
+            }),
+        }
     }
     fn forget<'a>(&'a self, lease: &'a Lease, expected: Generation) -> BoxFuture<'a, Result<(), StoreError>> {
         self.inner.forget(lease, expected)
@@ -229,6 +247,46 @@ async fn n24_a_refresher_does_not_revoke_what_a_new_login_brought() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_logout_that_was_stopped_does_not_end_a_login_that_came_since() {
+    // Stopped before anybody was told of it, and after the server was.
+    for commits_before in [0, 1] {
+        let world = World::new();
+        world.granted().await;
+        let terms = outlast_core::Terms::new(crm(), "authorization_code", "https://as.example/token");
+        let (tokens, now) = (world.tokens(Some("next")), world.clock.now());
+        let login = move |held: &Grant| held.granted(&terms, tokens.clone()).noting(Happening::SignedIn, now);
+        let store = FailingStore {
+            inner: world.store.clone(),
+            commits_left: AtomicUsize::new(commits_before),
+            fate: Fate::Overtaken(Box::new(login)),
+        };
+        let stopped = world.process_over(Arc::new(store), settings("authorization_code", provider()));
+        let error = stopped.log_out(true).await.unwrap_err();
+        assert!(matches!(error, TokenError::SignedInSince { .. }), "{error:?}");
+        assert_eq!(error.code(), Code::StoreBusy);
+        assert_eq!(world.endpoint.asked().len(), 2 * commits_before, "the new tokens are not revoked");
+        assert_eq!(stopped.record().await.unwrap().standing, Standing::Live);
+        let served = stopped.access_token(Ask::default()).await.unwrap();
+        assert_eq!(served.generation(), Generation(2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_that_was_overtaken_by_a_renewal_goes_on() {
+    let world = World::new();
+    world.granted().await;
+    let terms = outlast_core::Terms::new(crm(), "authorization_code", "https://as.example/token");
+    let (tokens, now) = (world.tokens(Some("next")), world.clock.now());
+    let renewal = move |held: &Grant| held.granted(&terms, tokens.clone()).noting(Happening::Renewed, now);
+    let (commits_left, fate) = (AtomicUsize::new(0), Fate::Overtaken(Box::new(renewal)));
+    let store = FailingStore { inner: world.store.clone(), commits_left, fate };
+    let slow = world.process_over(Arc::new(store), settings("authorization_code", provider()));
+    assert_eq!(slow.log_out(false).await.unwrap().at_server, AtServer::Revoked);
+    assert_eq!(world.endpoint.asked()[0], "revoke next refresh_token client");
+    assert_eq!(slow.record().await.unwrap().tokens, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn n25_another_process_serves_nothing_once_it_looks() {
     let world = World::new();
     let handle = world.granted().await;
@@ -243,7 +301,8 @@ async fn n25_a_crash_between_revoking_and_forgetting_is_gone_on_from() {
     for survived in [0, 1] {
         let world = World::new();
         world.granted().await;
-        let store = CrashingStore { inner: world.store.clone(), commits_left: AtomicUsize::new(survived) };
+        let commits_left = AtomicUsize::new(survived);
+        let store = FailingStore { inner: world.store.clone(), commits_left, fate: Fate::Crash };
         let dying = world.process_over(Arc::new(store), settings("authorization_code", provider()));
         assert_eq!(dying.log_out(false).await.unwrap_err().code(), Code::StoreUnwritable);
         let asked = world.endpoint.asked();
