@@ -109,9 +109,7 @@ impl TokenStore for FailingStore {
             return self.inner.commit(lease, expected, next);
         }
         match &self.fate {
-            Fate::Crash => {
-                Box::pin(async { Err(StoreError::Unwritable { detail: "the power is gone".to_owned() }) })
-            }
+            Fate::Crash => Box::pin(async { Err(StoreError::Unwritable { detail: "the power is gone".to_owned() }) }),
             Fate::Overtaken(others) => Box::pin(async move {
                 let held = self.inner.load(lease.grant()).await?.unwrap();
                 self.inner.commit(lease, held.generation, &others(&held)).await?;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What follows the last frame is zeros. A frame is written with one call and synced before the next
-//! begins, so that only the last can be torn. A process that dies while it writes leaves zeros behind what
+//! begins, by the next runner where its own was killed, so that only the last can be torn. A process that dies while it writes leaves zeros behind what
 //! it wrote; a power cut tears along sectors, and a part of the frame that was not written is still zeros.
 //! As frames begin and end at multiples of 16, no such part is shorter than that, and none that was written
 //! is zeros by chance. A frame that does not open, has its end and no part of zeros was damaged later, and

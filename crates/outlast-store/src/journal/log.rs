@@ -135,8 +135,11 @@ impl Log {
     ) -> Result<(), JournalError> {
         let _turn = self.lock()?;
         let End { at, .. } = self.scan(self.at, &mut tell)?;
-        if let Some(end) = self.torn_until(at)? {
-            self.clear(at..end)?;
+        match self.torn_until(at)? {
+            Some(end) => self.clear(at..end)?,
+            // A runner that was killed may have left its last frame written and not synced: the power cut that
+            // keeps ours and tears that one would be taken for damage.
+            None => self.file.sync_data().map_err(|cause| self.failed("syncing", cause))?,
         }
         self.at = at;
         self.length = self.file_length()?;
