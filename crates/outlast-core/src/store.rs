@@ -229,6 +229,11 @@ pub trait TokenStore: Send + Sync {
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Removes the record, under the same conditions. What was in it is kept aside, sealed.
     fn forget<'a>(&'a self, lease: &'a Lease, expected: Generation) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Which of these grants' records were changed since they were last read here, by whomever; to be asked
+    /// every second, so it costs next to nothing while nobody writes. Nothing where a store cannot tell.
+    fn changed<'a>(&'a self, _grants: &'a [GrantId]) -> BoxFuture<'a, Result<Option<Vec<GrantId>>, StoreError>> {
+        Box::pin(async { Ok(None) })
+    }
     /// Why the record of a grant may be kept at another place as well; nothing where it is at home, and
     /// where a store cannot tell. A false alarm is worse than none.
     fn copied<'a>(&'a self, _id: &'a GrantId) -> BoxFuture<'a, Result<Option<Copied>, StoreError>> {

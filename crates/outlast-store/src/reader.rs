@@ -58,12 +58,16 @@ pub(crate) struct Reader {
     /// The file that the connection is to: another one may have been put in its place.
     mark: Option<(u64, u64)>,
     newest: HashMap<GrantId, u64>,
+    /// How many connections there were, which tells this one from those before it.
+    connections: u64,
+    /// What [`Reader::changed`] found last: which connection it asked, and what that one said.
+    looked: Option<(u64, i64)>,
 }
 
 impl Reader {
     /// Touches nothing yet.
     pub(crate) fn new(home: Home) -> Self {
-        Self { home, connection: None, mark: None, newest: HashMap::new() }
+        Self { home, connection: None, mark: None, newest: HashMap::new(), connections: 0, looked: None }
     }
 
     /// What the store says of itself.
@@ -92,13 +96,27 @@ impl Reader {
 
     /// The epoch of a grant's record; zero if there never was one.
     pub(crate) fn epoch(&mut self, id: &GrantId) -> Result<u64, StoreError> {
-        let epoch = self.read("reading an epoch", |connection| {
-            let mut statement = connection.prepare_cached("SELECT epoch FROM grants WHERE name = ?")?;
-            statement.query_row([id.as_str()], |row| row.get(0)).optional()
-        })?;
-        let epoch = epoch.map_or(0, |Number(epoch)| epoch);
+        let epoch = self.read("reading an epoch", |connection| epoch(connection, id))?;
         self.remember(id, epoch)?;
         Ok(epoch)
+    }
+
+    /// Those of these grants whose records have another epoch than when they were last read here. Looks at
+    /// one number where nobody has written anything.
+    pub(crate) fn changed(&mut self, ids: &[GrantId]) -> Result<Vec<GrantId>, StoreError> {
+        let version = self.read("looking for changes", |connection| {
+            connection.pragma_query_value(None, "data_version", |row| row.get(0))
+        })?;
+        let seen = Some((self.connections, version));
+        if self.looked == seen {
+            return Ok(Vec::new());
+        }
+        let epochs = self.read("reading epochs", |connection| {
+            ids.iter().map(|id| epoch(connection, id)).collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        self.looked = seen;
+        let known = |id| self.newest.get(id).copied().unwrap_or(0);
+        Ok(ids.iter().zip(epochs).filter(|(id, epoch)| *epoch != known(id)).map(|(id, _)| id.clone()).collect())
     }
 
     /// The place that a grant is bound to, where one is known, its epoch, and the highest that was seen.
@@ -157,7 +175,10 @@ impl Reader {
         let connection = match current {
             Some(connection) => connection,
             None => match connect(&self.home, OpenFlags::SQLITE_OPEN_READ_ONLY)? {
-                Ok(connection) => connection,
+                Ok(connection) => {
+                    self.connections += 1;
+                    connection
+                }
                 Err(cause) => return Ok(Err(cause)),
             },
         };
@@ -228,6 +249,13 @@ fn row(connection: &Connection, id: &GrantId) -> rusqlite::Result<Option<Row>> {
             Ok((generation, epoch, row.get(2)?))
         })
         .optional()
+}
+
+/// Zero where there is no record.
+fn epoch(connection: &Connection, id: &GrantId) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached("SELECT epoch FROM grants WHERE name = ?")?;
+    let found = statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
+    Ok(found.map_or(0, |Number(epoch)| epoch))
 }
 
 fn into_raw((generation, epoch, sealed): Row) -> Option<Raw> {

@@ -232,6 +232,13 @@ impl TokenStore for SqliteStore {
         })
     }
 
+    fn changed<'a>(&'a self, grants: &'a [GrantId]) -> BoxFuture<'a, Result<Option<Vec<GrantId>>, StoreError>> {
+        Box::pin(async move {
+            let grants = grants.to_vec();
+            self.read(move |reader| reader.changed(&grants)).await.map(Some)
+        })
+    }
+
     fn copied<'a>(&'a self, id: &'a GrantId) -> BoxFuture<'a, Result<Option<Copied>, StoreError>> {
         Box::pin(async move {
             let store = self.vault.store();

@@ -66,6 +66,35 @@ async fn what_is_committed_is_there_for_the_next_process_and_without_a_runtime()
     }
 }
 
+#[tokio::test]
+async fn f85_what_another_process_changed_is_told_until_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    let [ours, theirs] = [(); 2].map(|()| SqliteStore::open(&home, KeySource::File).unwrap());
+    let kinds = token_store::all_kinds();
+    let named = |name: &str| Grant { id: token_store::id(name), generation: Generation(1), ..kinds[0].clone() };
+    let [crm, mail] = [named("crm"), named("mail")];
+    let names = [crm.id.clone(), mail.id.clone()];
+    for grant in [&crm, &mail] {
+        let lease = theirs.lease(&grant.id, Duration::from_secs(9)).await.unwrap();
+        theirs.commit(&lease, Generation(0), grant).await.unwrap();
+        ours.load(&grant.id).await.unwrap();
+    }
+    // Whatever was there before it first looked, it has read.
+    assert_eq!(ours.changed(&names).await.unwrap(), Some(vec![]));
+    for generation in 2..4 {
+        let lease = theirs.lease(&mail.id, Duration::from_secs(9)).await.unwrap();
+        let next = Grant { generation: Generation(generation), ..mail.clone() };
+        theirs.commit(&lease, Generation(generation - 1), &next).await.unwrap();
+        assert_eq!(ours.changed(&names[..1]).await.unwrap(), Some(vec![]), "{generation}: of another grant");
+        // Of the same generation: a logout, say.
+        theirs.commit(&lease, next.generation, &next).await.unwrap();
+        assert_eq!(ours.changed(&names).await.unwrap(), Some(vec![mail.id.clone()]), "{generation}");
+        ours.load(&mail.id).await.unwrap();
+        assert_eq!(ours.changed(&names).await.unwrap(), Some(vec![]), "{generation}: it was read");
+    }
+}
+
 #[test]
 fn reading_where_there_is_no_store_finds_nothing_and_makes_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -38,6 +38,7 @@ mod key_request;
 mod latest;
 mod login;
 mod logout;
+mod look_out;
 pub mod middleware;
 mod open;
 mod park;

@@ -1,6 +1,6 @@
 //! Signing out: the tokens are revoked at the server, then forgotten here, and served to nobody who
 //! looks at the record from the first moment on (RFC 7009, N24, N25). Another process that holds a fresh
-//! token serves it until it looks again.
+//! token serves it until it looks again, within a second where it refreshes in the background (F85).
 
 use crate::handle::GrantHandle;
 use crate::keeper::{Entry, Keeper, LEASE_PATIENCE, ROUNDS_MAX};
@@ -80,8 +80,11 @@ struct Unfinished {
 
 impl GrantHandle {
     /// Signs out: from now on no process that looks at the record is served a token of this grant, and
-    /// one that holds a fresh token serves it until it looks again; the refresh token and then the
-    /// access token are revoked at the server; then they are forgotten.
+    /// one that holds a fresh token serves it until it looks again, within a second where it refreshes in
+    /// the background; the refresh token and then the access token are revoked at the server; then they are
+    /// forgotten.
+    ///
+    /// What somebody signed in to meanwhile stays, and is [`TokenError::SignedInSince`].
     ///
     /// If the server cannot do it now, the grant stays `revoking`, and another call or a background
     /// refresher goes on. A grant that needs no person is only emptied: it begins anew when it is next

@@ -1,8 +1,9 @@
 //! BACKGROUND REFRESH LOOP: wakes at least every 30 seconds, then only asks the keeper. It also goes on
-//! with logouts that a server could not take.
+//! with logouts that a server could not take, and looks out for what other processes did.
 
 use crate::handle::GrantHandle;
 use crate::keeper::{Entry, Keeper};
+use crate::look_out;
 use outlast_core::freshness::next_wake;
 use outlast_core::rotation::due_retirement;
 use outlast_core::{Ask, Plan, Standing, plan};
@@ -18,21 +19,22 @@ const WAKE_ALOFT: Duration = Duration::from_secs(1);
 
 /// Renews due grants until dropped.
 #[derive(Debug)]
-pub struct Refresher(tokio::task::JoinHandle<()>);
+pub struct Refresher([tokio::task::JoinHandle<()>; 2]);
 
 impl Drop for Refresher {
     fn drop(&mut self) {
         // Renewals under way run on tasks of their own and are not touched.
-        self.0.abort();
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 
 impl Keeper {
     /// Starts renewing every grant of this keeper before it expires, for as long as the returned
-    /// value lives. Needs a tokio runtime.
+    /// value lives. Meanwhile what other processes write, a logout say, holds here within a second. Needs a
+    /// tokio runtime.
     #[must_use = "the refresher stops when it is dropped"]
     pub fn refresh_in_background(&self) -> Refresher {
-        Refresher(tokio::spawn(run(self.clone())))
+        Refresher([tokio::spawn(run(self.clone())), tokio::spawn(look_out::run(self.clone()))])
     }
 }
 

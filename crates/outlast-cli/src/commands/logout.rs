@@ -20,10 +20,10 @@ const AT_ONCE_MAX: usize = 16;
   outlast logout crm --force          forget, whatever the server says
   outlast logout --all --json         one line for each grant
 From the first moment on no process that asks is served the grant's tokens. A running `outlast serve`
-is made to look at once; another process that holds a fresh token, such as `outlast run`, serves it
-until it looks at the record again. If the server cannot revoke them
-now, the grant stays `revoking` (exit code 75), and the same command or a running sidecar goes on
-later. A grant that needs no person is emptied, and begins anew when it is next asked for.")]
+is made to look at once; another one that holds a fresh token, such as `outlast run`, sees it within
+a second. If the server cannot revoke them now, the grant stays `revoking` (exit code 75), and the
+same command or a running sidecar goes on later. A grant that needs no person is emptied, and begins
+anew when it is next asked for.")]
 pub(crate) struct Arguments {
     /// The grant
     #[arg(required_unless_present = "all", conflicts_with = "all")]

@@ -10,7 +10,7 @@ use crate::server::Connection;
 use http::StatusCode;
 use outlast::task::{JournalError, StepKey, StepRun, Task, TaskError, TaskId, TaskSettings};
 use outlast::{Clock, Code, GrantId, Keeper, Timestamp};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,9 +20,6 @@ use tokio::sync::{Notify, watch};
 const IDLE_MAX: Duration = Duration::from_secs(10);
 /// How often to look for steps whose clients are gone, and for idle tasks, while there are any.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Every so many looks, at the records of the grants that open steps use: what another process did to one of
-/// them, a logout say, holds here within a second (F85).
-const LOOKS_PER_RECORD: u32 = 3;
 /// Tasks that are held at once.
 const TASKS_MAX: usize = 1024;
 /// Steps of one task that are open at once.
@@ -222,35 +219,17 @@ impl Desk {
 
     async fn look_out(self: Arc<Self>) {
         let mut stopped = self.stopped.clone();
-        for turn in (0..LOOKS_PER_RECORD).cycle() {
+        loop {
             let look = async {
                 if self.lock().is_empty() {
                     self.filled.notified().await;
                 }
                 self.clock.sleep(LOOK_EVERY).await;
-                if turn == 0 {
-                    self.look_at_grants().await;
-                }
             };
             tokio::select! {
                 () = look => self.tidy(),
                 // Whoever could say so is gone: that is the same.
                 _ = stopped.wait_for(|stopped| *stopped) => return,
-            }
-        }
-    }
-
-    /// Reading a record makes it the one that this process answers from.
-    async fn look_at_grants(&self) {
-        let all: Vec<Arc<Held>> = self.lock().values().cloned().collect();
-        let mut used = BTreeSet::new();
-        for held in all {
-            used.extend(held.state().open.values().flat_map(|step| step.grants.iter().cloned()));
-        }
-        for grant in used {
-            let Ok(handle) = self.keeper.grant(&grant) else { continue };
-            if let Err(error) = handle.record().await {
-                tracing::debug!(%grant, code = %error.code(), "the record cannot be looked at");
             }
         }
     }
