@@ -5,7 +5,7 @@
 use crate::log::Log;
 use crate::process::Process;
 use crate::server::{Said, Server};
-use outlast::{Cause, Clock, Grant, Standing};
+use outlast::{Cause, Clock, Grant, Standing, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -84,11 +84,23 @@ impl Pending {
 struct Doubted {
     token: String,
     sends: u32,
+    /// When it was sent first.
+    began_at: u64,
+    /// Its note of intent.
+    note: Option<Timestamp>,
     /// As its note of intent says, which a slow disk makes older than the request.
     noted_at: u64,
     ended_at: Option<u64>,
     by: Option<Arc<Process>>,
     definite: bool,
+}
+
+/// When the renewal was begun that is noted there.
+fn intent(held: &Grant) -> Option<Timestamp> {
+    match held.standing {
+        Standing::Renewing { since, .. } => Some(since),
+        Standing::CoolingDown { .. } | Standing::Live | Standing::Parked { .. } | Standing::Revoking { .. } => None,
+    }
 }
 
 /// Watches a world.
@@ -176,14 +188,14 @@ impl Judge {
             return;
         }
         let Some(durable) = book.durable.clone() else { return self.no_intent(grant) };
-        let Standing::Renewing { since, .. } = durable.standing else { return self.no_intent(grant) };
+        let Some(since) = intent(&durable) else { return self.no_intent(grant) };
         let begun = now - u64::try_from(process.now().since(since).as_millis()).unwrap_or(0).min(now);
         if let Some(token) = token {
             let held = durable.tokens.as_ref().and_then(|set| set.refresh.as_ref()).map(|token| token.expose());
             if held != Some(token) || book.left_behind.contains_key(token) {
                 self.log.violate("S1", format_args!("grant {grant}: a token whose successor is on disk is sent"));
             }
-            self.check_schedule(grant, &mut book, process, token, begun);
+            self.check_schedule(grant, &mut book, process, token, (since, begun));
         }
         if !book.told_is_known {
             // Whoever was told took it into its grave.
@@ -210,7 +222,15 @@ impl Judge {
 
     /// D4: a token of unknown fate is sent again after half a second, three seconds, and then ever
     /// more slowly.
-    fn check_schedule(&self, grant: usize, book: &mut Book, process: &Arc<Process>, token: &str, noted_at: u64) {
+    fn check_schedule(
+        &self,
+        grant: usize,
+        book: &mut Book,
+        process: &Arc<Process>,
+        token: &str,
+        note: (Timestamp, u64),
+    ) {
+        let (note, noted_at) = note;
         let now = self.log.millis();
         let doubted = &mut book.doubted;
         let sends = if doubted.token == token && !doubted.definite { doubted.sends } else { 0 };
@@ -229,7 +249,9 @@ impl Judge {
             self.log.violate("D4", format_args!("grant {grant}: retry {sends} of a token in doubt after {waited} ms"));
         }
         let (token, by) = (token.to_owned(), Some(Arc::clone(process)));
-        *doubted = Doubted { token, sends: sends + 1, noted_at, ended_at: None, by, definite: false };
+        let began_at = if sends == 0 { now } else { doubted.began_at };
+        let (note, sends) = (Some(note), sends + 1);
+        *doubted = Doubted { token, sends, began_at, note, noted_at, ended_at: None, by, definite: false };
     }
 
     /// The server acted, whatever becomes of its answer.
@@ -261,7 +283,9 @@ impl Judge {
         let brings = said.is_some_and(|said| said.brings.is_some());
         if book.doubted.by.as_ref().is_some_and(|by| Arc::ptr_eq(by, process)) {
             book.doubted.definite = end != End::Lost;
-            book.doubted.ended_at = Some(now);
+            // Where another process took the lock and noted its own intent, D4 goes by that one.
+            let noted = book.durable.as_ref().and_then(intent);
+            book.doubted.ended_at = (noted == book.doubted.note).then_some(now);
         }
         match end {
             End::Arrived { life } if brings => {
@@ -300,7 +324,8 @@ impl Judge {
             return;
         }
         book.forced.retain(|forced| forced + HOUR > began_at);
-        book.forced.push_back(began_at);
+        // It counts from its first request on; the answers to some may have been lost.
+        book.forced.push_back(if book.doubted.token.is_empty() { began_at } else { book.doubted.began_at });
         self.log.note(format_args!("judge: grant {grant}: a renewal was forced"));
         if book.forced.len() > FORCED_PER_HOUR_MAX {
             self.log.violate("S8", format_args!("grant {grant}: a resource forced 7 renewals in an hour"));
