@@ -1,5 +1,6 @@
 //! Tasks at the control socket.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test stops at the first surprise")]
+#![allow(clippy::print_stdout, reason = "how long it took is of interest")]
 
 mod support;
 
