@@ -6,6 +6,7 @@ mod forward;
 mod gate;
 mod recorded;
 mod route;
+mod signed_in;
 mod step;
 mod strip;
 
@@ -21,6 +22,7 @@ use http_body_util::{BodyExt, Either};
 use hyper::body::Incoming;
 use outlast::middleware::{AuthorizeError, OUTLAST_CODE, OUTLAST_REPLAY, PeekedBody, Policy, authorize};
 use outlast::{Clock, Code, GrantHandle, GrantId, Keeper, Timestamp};
+use signed_in::WhileSignedIn;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -127,12 +129,13 @@ impl Proxy {
         strip::request(request.headers_mut(), route.handle.settings().presentation.field());
         *request.uri_mut() = target;
         if let Some(recorder) = recorder {
-            return self.pass_recorded(&recorder, route, request).await;
+            let response = self.pass_recorded(&recorder, route, request).await?;
+            return Ok(response.map(|body| WhileSignedIn::new(body, &route.handle).boxed_unsync()));
         }
         let sent = route.send(&self.policy, request.map(Either::Left)).await;
         let response = sent.map_err(|error| failure(&error, self.clock.now()))?;
         self.note_refusal(response.headers());
-        Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+        Ok(response.map(|body| WhileSignedIn::new(body.map_err(Into::into), &route.handle).boxed_unsync()))
     }
 
     /// Counts a refusal that the upstream gave and that could not be mended.

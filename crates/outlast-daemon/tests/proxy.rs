@@ -12,8 +12,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Upstream, ask, before, exchange, get, id, keeper, plain, read_until, sidecar};
-use tokio::io::AsyncWriteExt;
+use support::{Upstream, ask, before, exchange, get, id, import_plain, keeper, plain, read_until, sidecar};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 
@@ -177,23 +177,46 @@ async fn a_grant_without_upstream_is_refused_with_the_key_that_is_missing() {
     assert!(answer.body.contains("`upstream` in [grant.crm]"), "{}", answer.body);
 }
 
-#[tokio::test]
-async fn an_event_arrives_before_the_next_one_is_sent() {
-    let go_on = Arc::new(Notify::new());
-    let told = Arc::clone(&go_on);
-    let upstream = Upstream::start(move |_| {
+/// An upstream that sends one event, and another when it is told to.
+async fn of_two_events(go_on: &Arc<Notify>) -> Upstream {
+    let told = Arc::clone(go_on);
+    Upstream::start(move |_| {
         let (sender, receiver) = mpsc::unbounded_channel();
         let told = Arc::clone(&told);
         tokio::spawn(async move {
             sender.send(Ok::<_, Infallible>(Frame::data(Bytes::from("data: first\n\n")))).unwrap();
             told.notified().await;
-            sender.send(Ok(Frame::data(Bytes::from("data: second\n\n")))).unwrap();
+            let _ = sender.send(Ok(Frame::data(Bytes::from("data: second\n\n"))));
         });
         let events = futures_util::stream::unfold(receiver, |mut from| async { Some((from.recv().await?, from)) });
         let response = Response::builder().header("content-type", "text/event-stream");
         std::future::ready(response.body(StreamBody::new(events).boxed_unsync()).unwrap())
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn f85_a_stream_ends_when_somebody_signs_out_of_its_grant() {
+    let go_on = Arc::new(Notify::new());
+    let upstream = of_two_events(&go_on).await;
+    let (keeper, sidecar) = before(&upstream).await;
+    let mut stream = send_head(&sidecar, "GET /crm/events", "").await;
+    read_until(&mut stream, "data: first").await;
+    // A renewal or another record of the grant ends nothing.
+    import_plain(&keeper, "crm", "next-token").await;
+    let mut rest = Vec::new();
+    let ends = stream.read_to_end(&mut rest);
+    assert!(tokio::time::timeout(Duration::from_millis(200), ends).await.is_err(), "it goes on");
+    keeper.grant(&id("crm")).unwrap().log_out(true).await.unwrap();
+    let ends = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await;
+    assert!(ends.is_ok_and(|read| read.is_ok()), "the connection is closed");
+    assert!(!String::from_utf8_lossy(&rest).contains("0\r\n\r\n"), "it does not look like its end");
+}
+
+#[tokio::test]
+async fn an_event_arrives_before_the_next_one_is_sent() {
+    let go_on = Arc::new(Notify::new());
+    let upstream = of_two_events(&go_on).await;
     let (_keeper, sidecar) = before(&upstream).await;
     let mut stream = send_head(&sidecar, "GET /crm/events", "").await;
     let first = read_until(&mut stream, "data: first").await;

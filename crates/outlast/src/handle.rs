@@ -279,6 +279,19 @@ impl GrantHandle {
         }
     }
 
+    /// Waits until somebody has signed out of the grant, or at once if that is so, as far as is known in this
+    /// process (F85).
+    pub async fn signed_out(&self) {
+        loop {
+            // Before the look at the record: what is published between the two is heard of too.
+            let changed = self.entry.published.changed();
+            if self.entry.published.load().as_ref().is_some_and(|published| published.is_signed_out()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Whether there is something to be done for the grant though its token may still be good.
     pub fn is_due(&self, grant: &Grant, now: Timestamp) -> bool {
         self.due_at(grant).is_some_and(|due| due <= now) || due_retirement(grant, now).is_some()

@@ -35,7 +35,7 @@ impl Published {
         let bound = grant.tokens.as_ref().is_some_and(|tokens| tokens.token_type == TokenType::Dpop);
         let proof_key = grant.proof_key.as_ref().filter(|_| bound).and_then(|key| ProofKey::read(key).ok());
         let fresh_until = match &grant.tokens {
-            Some(_) if matches!(grant.standing, Standing::Revoking { .. }) => 0,
+            Some(_) if is_revoking(&grant) => 0,
             // F48: worth nothing without its key; `plan` says what to do.
             Some(_) if bound && proof_key.is_none() => 0,
             Some(tokens) => lead.due_at(tokens).map_or(u64::MAX - 1, Timestamp::as_millis),
@@ -52,10 +52,19 @@ impl Published {
         bound && self.proof_key.is_none()
     }
 
+    /// Whether somebody signed out of what was held.
+    pub(crate) fn is_signed_out(&self) -> bool {
+        self.grant.tokens.is_none() || is_revoking(&self.grant)
+    }
+
     /// Whether a resource took this token.
     pub(crate) fn accepted(&self) -> bool {
         self.accepted.load(Ordering::Relaxed)
     }
+}
+
+fn is_revoking(grant: &Grant) -> bool {
+    matches!(grant.standing, Standing::Revoking { .. })
 }
 
 /// An access token that was good when it was handed out. Cheap to clone; ask again for every
