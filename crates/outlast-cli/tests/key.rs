@@ -90,12 +90,10 @@ fn f26_a_renewal_that_does_not_end_is_not_overtaken() {
     let output = field.output("rotate", &["key", "rotate"]);
     signal(&renewing, "CONT");
     let told = Told::of(output);
+    told.assert_failed(75, "store-busy");
     // It may have been stopped in the middle of a transaction, too: then nobody can read.
-    if !told.stderr.contains("database is locked") {
-        told.assert_failed(75, "store-busy");
-        assert!(told.stderr.contains("crm"), "{told:?}");
-    }
-    assert_ne!(told.code, 0, "{told:?}");
+    let number = renewing.id().to_string();
+    assert!(told.stderr.contains("crm") || told.stderr.contains(&number), "{told:?}");
     field.ended(renewing);
 }
 

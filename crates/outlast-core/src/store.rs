@@ -150,6 +150,11 @@ pub enum StoreError {
         /// What to do.
         mend: String,
     },
+    /// Another process keeps the whole store locked and did not let go in time: it is slow, or stopped.
+    Locked {
+        /// Its number, where that can be told.
+        holder: Option<u32>,
+    },
     /// The folder lies on a file system that other machines may use as well.
     Remote {
         /// Which.
@@ -175,7 +180,7 @@ impl StoreError {
     /// Its code.
     pub fn code(&self) -> Code {
         match self {
-            Self::Busy { .. } | Self::Fenced { .. } => Code::StoreBusy,
+            Self::Busy { .. } | Self::Fenced { .. } | Self::Locked { .. } => Code::StoreBusy,
             Self::Corrupt { .. } => Code::StoreCorrupt,
             Self::Insecure { .. } => Code::StoreInsecure,
             Self::KeyUnavailable { .. } => Code::KeyUnavailable,
@@ -198,6 +203,16 @@ impl fmt::Display for StoreError {
             Self::Fenced { grant } => write!(f, "the record of grant {grant} was changed by another process"),
             Self::Insecure { detail, mend } => write!(f, "{detail}; run: {mend}"),
             Self::KeyUnavailable { detail, mend } => write!(f, "the sealing key is not available: {detail}; {mend}"),
+            Self::Locked { holder: Some(holder) } => write!(
+                f,
+                "process {holder} keeps the store locked and did not let go in time: it is slow, or it is stopped. \
+                 Nothing is lost. Wait and try again; let a stopped process go on (kill -CONT {holder}), or end it"
+            ),
+            Self::Locked { holder: None } => write!(
+                f,
+                "another process keeps the store locked and did not let go in time: it is slow, or it is stopped. \
+                 Nothing is lost. Wait and try again; let a stopped outlast process go on, or end it"
+            ),
             Self::Remote { detail, mend } => write!(f, "{detail}; {mend}"),
             Self::TooNew { found, known } => write!(
                 f,

@@ -13,6 +13,9 @@ pub(crate) fn unwritable(doing: &str, path: &Path, cause: impl Display) -> Store
 /// SQLite refused; `doing` says what was tried.
 pub(crate) fn refused(doing: &str, cause: &rusqlite::Error) -> StoreError {
     let detail = format!("{doing}: {cause}");
+    if is_busy(cause) {
+        return StoreError::Locked { holder: None };
+    }
     match cause.sqlite_error_code() {
         Some(code) if is_about_writing(code) => StoreError::Unwritable { detail },
         _ => StoreError::Corrupt { detail },
@@ -42,8 +45,6 @@ fn is_about_writing(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::CannotOpen
-            | ErrorCode::DatabaseBusy
-            | ErrorCode::DatabaseLocked
             | ErrorCode::DiskFull
             | ErrorCode::FileLockingProtocolFailed
             | ErrorCode::OutOfMemory

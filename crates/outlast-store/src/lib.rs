@@ -9,6 +9,7 @@ mod boot;
 mod failure;
 mod file_system;
 mod high_water;
+mod holder;
 mod home;
 #[cfg(any(test, fuzzing))]
 pub mod hostile;

@@ -1,6 +1,7 @@
 //! Reading the database, on a connection that cannot write.
 
-use crate::failure::{needs_rollback, refused};
+use crate::failure::{is_busy, needs_rollback, refused};
+use crate::holder::locked;
 use crate::home::{self, Home};
 use crate::migrate::{self, Meta, Number};
 use crate::place::{self, Place};
@@ -161,7 +162,7 @@ impl Reader {
             roll_back(&self.home)?;
             answer = self.attempt(&query)?;
         }
-        answer.map_err(|cause| refused(doing, &cause))
+        answer.map_err(|cause| if is_busy(&cause) { locked(&self.home) } else { refused(doing, &cause) })
     }
 
     /// One try, on the connection at hand or a new one; after a failure it is not used again.

@@ -6,7 +6,8 @@
 //! between is ended by whoever opens the store next. SQLite's lock is held wherever a key is made or erased: two
 //! of us never do it together.
 
-use crate::failure::{is_busy, refused};
+use crate::failure::refused;
+use crate::holder::locked;
 use crate::home::{self, Home};
 use crate::journal::{self, Journals};
 use crate::key::{self, Beside, Both, KeySource};
@@ -69,7 +70,7 @@ pub fn rotate_key(folder: &Path, source: &KeySource) -> Result<Option<Rotated>, 
     key::unlock(source, &home, || Ok((reader.meta()?, ())))?;
     let _leases = leases(&home, &mut reader, LEASES_PATIENCE)?;
     let queue = Queue::open(&home)?;
-    let Some(_turn) = queue.turn(&home)? else { return Err(in_use()) };
+    let Some(_turn) = queue.turn(&home)? else { return Err(locked(&home)) };
     let mut connection = open(&home)?;
     end(&mut connection, &home, source)?;
     let rotated = seal_anew(&mut connection, &home, source)?;
@@ -309,13 +310,11 @@ fn open(home: &Home) -> Result<Connection, StoreError> {
 }
 
 fn failed(cause: &rusqlite::Error) -> StoreError {
-    if is_busy(cause) { in_use() } else { refused("changing the key of the store", cause) }
+    refused("changing the key of the store", cause)
 }
 
 fn in_use() -> StoreError {
-    StoreError::Unwritable {
-        detail: "another process was writing to it, or changing its key, all the while; try again".to_owned(),
-    }
+    StoreError::Unwritable { detail: "another process was changing its key all the while; try again".to_owned() }
 }
 
 fn not_erased(cause: StoreError) -> StoreError {

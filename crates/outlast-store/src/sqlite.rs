@@ -2,6 +2,7 @@
 
 use crate::failure::{refused, unwritable};
 use crate::high_water::HighWater;
+use crate::holder;
 use crate::home::{self, Home};
 use crate::journal::FileJournal;
 use crate::key::{self, KeySource};
@@ -291,7 +292,7 @@ fn create(home: &Home, source: &KeySource) -> Result<(), StoreError> {
     home.create()?;
     let queue = Queue::open(home)?;
     let Some(_turn) = queue.turn(home)? else {
-        return Err(unwritable("making a store in", home.folder(), "another process has been at it for too long"));
+        return Err(holder::locked(home));
     };
     if home::check_file(&home.database())? {
         return Ok(());

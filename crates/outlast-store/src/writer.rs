@@ -1,6 +1,7 @@
 //! The one thread of a process that writes, many writes in one commit.
 
 use crate::failure::{is_busy, is_full, refused};
+use crate::holder;
 use crate::home::{self, Home};
 use crate::migrate::{self, Number};
 use crate::place::{self, Place};
@@ -147,7 +148,11 @@ impl Session {
                 // on the same open file (F23).
                 self.connection = None;
                 self.unsure |= !matches!(failure, Failure::Busy);
-                writes.iter().map(|write| Err(failure.to_error(write))).collect()
+                let holder = match failure {
+                    Failure::Busy => holder::holder(&self.home),
+                    Failure::Sqlite(_) | Failure::Store(_) => None,
+                };
+                writes.iter().map(|_| Err(failure.to_error(holder))).collect()
             }
         }
     }
@@ -254,11 +259,12 @@ impl From<StoreError> for Failure {
 }
 
 impl Failure {
-    fn to_error(&self, write: &Write) -> StoreError {
+    fn to_error(&self, holder: Option<u32>) -> StoreError {
         match self {
-            Self::Busy => StoreError::Busy { grant: write.grant.clone() },
+            Self::Busy => StoreError::Locked { holder },
             Self::Sqlite(cause) => refused("writing a record", cause),
             Self::Store(StoreError::Corrupt { detail }) => StoreError::Corrupt { detail: detail.clone() },
+            Self::Store(StoreError::Locked { holder }) => StoreError::Locked { holder: *holder },
             Self::Store(StoreError::TooNew { found, known }) => StoreError::TooNew { found: *found, known: *known },
             Self::Store(StoreError::Insecure { detail, mend }) => {
                 StoreError::Insecure { detail: detail.clone(), mend: mend.clone() }

@@ -17,6 +17,7 @@ pub(crate) use new_key::{Journals, seal_alone, seal_beside};
 pub use spill::sha256;
 
 use crate::aside::aside;
+use crate::holder;
 use crate::home::Home;
 use crate::lease;
 use crate::note::Note;
@@ -62,8 +63,7 @@ impl FileJournal {
         // While the turn is ours the key is not changed: a change that had looked for journals already would
         // leave this one behind under the old key.
         let Some(_turn) = queue.turn(&self.home)? else {
-            let detail = "another process has been writing for too long".to_owned();
-            return Err(StoreError::Unwritable { detail }.into());
+            return Err(holder::locked(&self.home).into());
         };
         let key = self.vault.unlock_again(&mut Reader::new(self.home.clone()))?;
         Log::create(paths, &key, self.vault.store())
