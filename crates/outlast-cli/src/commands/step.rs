@@ -153,6 +153,21 @@ async fn given(
     Ok(Some(grants))
 }
 
+/// The step was done, and nobody will know of it.
+fn unrecorded(mut fault: Fault, arguments: &Arguments) -> Fault {
+    let then = if arguments.idempotent {
+        "the next run of it runs it again"
+    } else {
+        "the next run of it asks whether it was done"
+    };
+    fault.text = format!(
+        "{}; the command of step {} came to its end, and what it printed is passed on, but could not be recorded: {then}",
+        fault.text,
+        Fault::plain(&arguments.key)
+    );
+    fault
+}
+
 /// Records how the command ended, and passes on what it printed and its code.
 async fn end(context: &Context, arguments: &Arguments, run: Run, outcome: Outcome) -> Done {
     let Outcome { ended, written, .. } = outcome;
@@ -161,8 +176,10 @@ async fn end(context: &Context, arguments: &Arguments, run: Run, outcome: Outcom
         if written.length > OUTPUT_BYTES_MAX {
             return Err(run.too_large(context, written.length, OUTPUT_BYTES_MAX).await);
         }
-        run.complete(context, &recorded).await?;
-        return print(&recorded);
+        let Err(fault) = run.complete(context, &recorded).await else { return print(&recorded) };
+        // It is kept nowhere: whoever reads it here has all that is left of it.
+        output::bytes(&recorded.bytes)?;
+        return Err(unrecorded(fault, arguments));
     }
     // Passed on, not kept: a command that failed may print something else the next time.
     output::bytes(&written.bytes)?;
