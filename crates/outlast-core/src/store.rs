@@ -259,13 +259,13 @@ pub trait TokenStore: Send + Sync {
         Box::pin(async { Ok(()) })
     }
     /// Puts `change` of what is known of an authorization server's outage in its place, as one step
-    /// over all processes, and says what was there. Need not survive a power cut. A store that keeps
-    /// nothing of it knows of no outage; each process then finds out by itself.
+    /// over all processes, and says what was there. Need not survive a power cut. Nothing of a store that
+    /// keeps nothing of it; each process then finds out by itself.
     fn outage<'a>(
         &'a self,
         _server: &'a str,
         _change: &'a (dyn Fn(Outage) -> Outage + Send + Sync),
-    ) -> BoxFuture<'a, Result<Outage, StoreError>> {
-        Box::pin(async { Ok(Outage::default()) })
+    ) -> BoxFuture<'a, Result<Option<Outage>, StoreError>> {
+        Box::pin(async { Ok(None) })
     }
 }

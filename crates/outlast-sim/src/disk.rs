@@ -340,7 +340,7 @@ impl TokenStore for ProcessStore {
         &'a self,
         server: &'a str,
         change: &'a (dyn Fn(Outage) -> Outage + Send + Sync),
-    ) -> BoxFuture<'a, Result<Outage, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<Outage>, StoreError>> {
         Box::pin(async move {
             self.process.running().await;
             self.disk.turn().await;
@@ -350,7 +350,7 @@ impl TokenStore for ProcessStore {
             }
             let before = self.disk.change_outage(server, change);
             self.process.running().await;
-            Ok(before)
+            Ok(Some(before))
         })
     }
 }

@@ -40,8 +40,8 @@ struct Book {
     arrived: Option<(u64, u64)>,
     /// The same of an answer that is on its way there.
     arriving: Option<(u64, u64)>,
-    /// A generation that a disk refused, and who serves it from memory.
-    unpersisted: Option<(usize, u64, u64)>,
+    /// The generations that a disk refused, by who serves them from memory.
+    unpersisted: BTreeMap<(usize, u64), u64>,
     /// Until when the server asked to be left alone, and whether somebody wrote it down.
     told_to_wait_until: u64,
     /// The same, though the clocks were moved since, which nobody can be blamed for having waited.
@@ -126,7 +126,7 @@ impl Judge {
         if held.as_ref().is_none_or(|held| held.generation < next.generation) {
             self.check_forced(grant, &mut book);
             book.pending.clear();
-            book.unpersisted = None;
+            book.unpersisted.clear();
         }
         book.told_is_known |= matches!(next.standing, Standing::CoolingDown { .. });
         if let Some(held) = &held {
@@ -166,7 +166,7 @@ impl Judge {
     pub(crate) fn write_refused(&self, grant: usize, process: &Process, next: &Grant) {
         let mut book = self.book(grant);
         if book.durable.as_ref().is_some_and(|held| next.generation > held.generation) {
-            book.unpersisted = Some((process.slot, process.incarnation, next.generation.0));
+            book.unpersisted.insert((process.slot, process.incarnation), next.generation.0);
             for pending in &mut book.pending {
                 pending.refused = true;
             }
@@ -285,7 +285,8 @@ impl Judge {
             book.doubted.definite = end != End::Lost;
             // Where another process took the lock and noted its own intent, D4 goes by that one.
             let noted = book.durable.as_ref().and_then(intent);
-            book.doubted.ended_at = (noted == book.doubted.note).then_some(now);
+            let cleaned = book.lock_cleaned_at.is_some_and(|at| at >= book.doubted.noted_at);
+            book.doubted.ended_at = (noted == book.doubted.note && !cleaned).then_some(now);
         }
         match end {
             End::Arrived { life } if brings => {
@@ -320,7 +321,7 @@ impl Judge {
         book.arrived = book.arriving.take();
         let (Some((at, life)), Some((began_at, _))) = (before, book.arrived) else { return };
         let disturbed = book.disturbed_at.is_some_and(|disturbed| disturbed + HOUR > now);
-        if life == 0 || began_at.saturating_sub(at) >= life / 2 || disturbed || book.unpersisted.is_some() {
+        if life == 0 || began_at.saturating_sub(at) >= life / 2 || disturbed || !book.unpersisted.is_empty() {
             return;
         }
         book.forced.retain(|forced| forced + HOUR > began_at);
@@ -370,9 +371,8 @@ impl Judge {
     pub(crate) fn served(&self, grant: usize, process: &Process, consumer: usize, generation: u64) {
         let mut book = self.book(grant);
         let durable = book.durable.as_ref().map_or(0, |held| held.generation.0);
-        let excused = book.unpersisted.is_some_and(|(slot, incarnation, refused)| {
-            (slot, incarnation) == (process.slot, process.incarnation) && generation <= refused
-        });
+        let refused = book.unpersisted.get(&(process.slot, process.incarnation));
+        let excused = refused.is_some_and(|refused| generation <= *refused);
         if generation > durable && !excused {
             let why = format_args!("grant {grant}: generation {generation} is served, and the disk has {durable}");
             self.log.violate("S2", why);

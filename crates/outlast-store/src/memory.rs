@@ -96,13 +96,13 @@ impl TokenStore for MemoryStore {
         &'a self,
         server: &'a str,
         change: &'a (dyn Fn(Outage) -> Outage + Send + Sync),
-    ) -> BoxFuture<'a, Result<Outage, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<Outage>, StoreError>> {
         Box::pin(async move {
             let mut outages = self.outages.lock().unwrap_or_else(PoisonError::into_inner);
             let known = outages.entry(server.to_owned()).or_default();
             let before = *known;
             *known = change(before);
-            Ok(before)
+            Ok(Some(before))
         })
     }
 }

@@ -267,8 +267,8 @@ impl TokenStore for SqliteStore {
         &'a self,
         server: &'a str,
         change: &'a (dyn Fn(Outage) -> Outage + Send + Sync),
-    ) -> BoxFuture<'a, Result<Outage, StoreError>> {
-        Box::pin(outage::change(&self.home, server, change))
+    ) -> BoxFuture<'a, Result<Option<Outage>, StoreError>> {
+        Box::pin(async move { outage::change(&self.home, server, change).await.map(Some) })
     }
 }
 

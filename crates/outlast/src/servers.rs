@@ -29,8 +29,29 @@ struct Server {
 struct Known {
     /// As far as this process knows; the store knows for all.
     outage: Outage,
+    /// Whether the store was told of it, so that it has ended where the store knows of none.
+    is_kept: bool,
     slow_until: Timestamp,
     next_slot: Timestamp,
+}
+
+impl Known {
+    /// What is known of an outage, where the store says this. One that it was told of and knows of no more was
+    /// ended by another process; one that it was never told of goes on.
+    fn with(&self, said: Option<Outage>) -> Outage {
+        match said {
+            Some(said) if self.is_kept || said != Outage::default() => said,
+            Some(_) | None => self.outage,
+        }
+    }
+
+    /// Takes over what the store said when a request was announced there, and says what stood before.
+    fn told(&mut self, said: Option<Outage>, now: Timestamp) -> Outage {
+        let before = self.with(said);
+        self.is_kept |= said.is_some_and(|said| said != Outage::default());
+        self.outage = before.claimed(now);
+        before
+    }
 }
 
 /// The right to send one token request.
@@ -88,12 +109,10 @@ impl Keeper {
         let Ok(place) = places.acquire_owned().await else { return Ok(None) };
         let now = self.now();
         let claim = move |outage: Outage| outage.claimed(now);
-        let own = server.known().outage;
         // A store that fails here knows less than this process: the renewal itself will say so.
         let claiming = self.parts().store.outage(name, &claim);
-        let before = entry.at_disk.during(now, claiming).await.unwrap_or(own);
-        let before = if before == Outage::default() { own } else { before };
-        server.known().outage = before.claimed(now);
+        let said = entry.at_disk.during(now, claiming).await.ok().flatten();
+        let before = server.known().told(said, now);
         before.permits(now)?;
         let slot = server.slot(now);
         self.clock().sleep(now.until(slot)).await;
@@ -107,8 +126,8 @@ impl Keeper {
             return Outage::default();
         }
         let name = &entry.terms.authorization_server;
-        let known = self.parts().store.outage(name, &|known| known).await.unwrap_or_default();
-        if known == Outage::default() { self.servers().of(name).known().outage } else { known }
+        let said = self.parts().store.outage(name, &|known| known).await.ok().flatten();
+        self.servers().of(name).known().with(said)
     }
 
     /// Writes down whether the server did its work on the request; nothing where it was not for the
@@ -125,7 +144,9 @@ impl Keeper {
         }
         let change = move |outage: Outage| outage.after(answered, now);
         let keeping = self.parts().store.outage(&entry.terms.authorization_server, &change);
-        if let Err(error) = entry.at_disk.during(now, keeping).await {
+        let kept = entry.at_disk.during(now, keeping).await;
+        turn.server.known().is_kept = matches!(kept, Ok(Some(_)));
+        if let Err(error) = kept {
             tracing::debug!(code = %error.code(), "what is known of a server's outage is not kept for other processes");
         }
     }
@@ -137,4 +158,22 @@ pub(crate) fn down(grant: &GrantId, until: Timestamp, now: Timestamp) -> TokenEr
         "its authorization server gives no answers at present; one request at a time finds out when it is back";
     let trouble = Trouble { code: Code::ServerUnreachable, at: now, detail: detail.to_owned() };
     TokenError::CoolingDown { grant: grant.clone(), until, trouble: Some(trouble) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f30_an_outage_that_the_store_was_told_of_ends_with_it_and_another_goes_on() {
+        let down = Outage { failures: 9, next_at: Timestamp::from_secs(60) };
+        let of = |is_kept| Known { outage: down, is_kept, ..Known::default() };
+        assert_eq!(of(true).with(Some(Outage::default())), Outage::default());
+        assert_eq!(of(false).with(Some(Outage::default())), down, "a full disk was told nothing");
+        assert_eq!(of(true).with(None), down, "a store that fails, or keeps nothing");
+        let mut known = Known::default();
+        assert_eq!(known.told(Some(down), Timestamp::from_secs(1)), down);
+        assert_eq!(known.told(Some(Outage::default()), Timestamp::from_secs(2)), Outage::default());
+        assert_eq!(known.outage, Outage::default());
+    }
 }

@@ -145,3 +145,26 @@ async fn f30_a_caller_is_told_at_once_and_in_words_what_a_server_that_is_down_me
     assert!(refused.retry_at().is_some_and(|at| world.clock.now().until(at) <= Duration::from_secs(60)), "{refused}");
     assert!(refused.to_string().ends_with("do not use another credential"), "{refused}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn f30_what_one_process_found_out_holds_for_those_that_were_put_off_meanwhile() {
+    let World { server, clock, keepers } = world().await;
+    let [one, other] = [0, 1].map(|process| keepers[process].0.clone());
+    // Without refreshers: who asks, and when, is the test's.
+    drop(keepers);
+    server.down.store(true, Ordering::Relaxed);
+    for number in 0..9 {
+        clock.sleep(Duration::from_secs(LIFE)).await;
+        one.grant(&id(number)).unwrap().access_token(Ask::default()).await.unwrap_err();
+    }
+    server.down.store(false, Ordering::Relaxed);
+    clock.sleep(Duration::from_secs(LIFE)).await;
+    let probing = one.grant(&id(10)).unwrap();
+    let probe = tokio::spawn(async move { probing.access_token(Ask::default()).await });
+    clock.sleep(Duration::from_millis(100)).await;
+    other.grant(&id(11)).unwrap().access_token(Ask::default()).await.unwrap_err();
+    probe.await.unwrap().unwrap();
+    let back = clock.now();
+    other.grant(&id(12)).unwrap().access_token(Ask::default()).await.unwrap();
+    assert!(clock.now().since(back) < SECOND * 2, "{:?} after the answer", clock.now().since(back));
+}
