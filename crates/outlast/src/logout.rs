@@ -7,7 +7,7 @@ use crate::keeper::{Entry, Keeper, LEASE_PATIENCE, ROUNDS_MAX};
 use crate::token_error::TokenError;
 use outlast_core::freshness::{REVOKE_AGAIN_MIN, revoke_again};
 use outlast_core::strategy::{Recovery, Renewal};
-use outlast_core::{Code, Grant, Lease, Provider, Secret, Standing, StoreError, Timestamp, Trouble};
+use outlast_core::{Code, Generation, Grant, Lease, Provider, Secret, Standing, StoreError, Timestamp, Trouble};
 use outlast_oauth::revocation::{RevocationOutcome, TokenKind, judge_revocation, revocation_request};
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,13 +97,15 @@ impl GrantHandle {
 
 impl Keeper {
     async fn log_out(&self, entry: &Arc<Entry>, force: bool) -> Result<LoggedOut, TokenError> {
-        let mut meant = None;
+        // Before the lease, which a login may hold just now.
+        let asked_at = self.parts().store.load(&entry.terms.id).await?.map_or(Generation(0), |held| held.generation);
         for _ in 0..ROUNDS_MAX {
             let lease = self.parts().store.lease(&entry.terms.id, LEASE_PATIENCE).await?;
             let held = self.parts().store.load(&entry.terms.id).await?;
             let held = held.unwrap_or_else(|| Grant::empty(&entry.terms));
-            // Whoever lost the lease may have been stopped for hours: what a person began anew since is not meant.
-            if held.history.begins_anew_after(*meant.get_or_insert(held.generation)) {
+            // Whoever waited for the lease, or lost it, may have been stopped for hours: what a person began anew
+            // since is not meant.
+            if held.history.begins_anew_after(asked_at) {
                 self.publish(entry, held);
                 return Err(TokenError::SignedInSince { grant: entry.terms.id.clone() });
             }

@@ -270,6 +270,23 @@ async fn a_logout_that_was_stopped_does_not_end_a_login_that_came_since() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_logout_that_waited_for_a_login_does_not_end_it() {
+    let world = World::new();
+    let handle = world.granted().await;
+    let lease = world.store.lease(&crm(), Duration::from_secs(9)).await.unwrap();
+    let logout = tokio::spawn(async move { handle.log_out(false).await });
+    world.clock.sleep(Duration::from_secs(1)).await;
+    let held = world.store.load(&crm()).await.unwrap().unwrap();
+    let terms = outlast_core::Terms::new(crm(), "authorization_code", "https://as.example/token");
+    let login = held.granted(&terms, world.tokens(Some("next"))).noting(Happening::SignedIn, world.clock.now());
+    world.store.commit(&lease, held.generation, &login).await.unwrap();
+    drop(lease);
+    let error = logout.await.unwrap().unwrap_err();
+    assert!(matches!(error, TokenError::SignedInSince { .. }), "{error:?}");
+    assert!(world.endpoint.asked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_logout_that_was_overtaken_by_a_renewal_goes_on() {
     let world = World::new();
     world.granted().await;
