@@ -2,6 +2,7 @@
 
 use crate::home::{self, Home};
 use outlast_core::StoreError;
+use std::path::PathBuf;
 
 /// Where Linux lists the locks of files; elsewhere there is nothing, and nobody is named.
 const LOCKS: &str = "/proc/locks";
@@ -11,13 +12,15 @@ pub(crate) fn locked(home: &Home) -> StoreError {
     StoreError::Locked { holder: holder(home) }
 }
 
-/// Whoever holds a lock of the database or has the turn to write to it. Found without opening either: whoever
+/// Whoever holds a lock of the database or has the turn to write to it, or else whoever is next. Found without opening either: whoever
 /// closes any descriptor of a file gives up all the locks that POSIX knows of it.
 pub(crate) fn holder(home: &Home) -> Option<u32> {
     let locks = std::fs::read_to_string(LOCKS).ok()?;
-    let files = [home.database(), home.own_lock("writer")];
-    let files: Vec<String> = files.iter().filter_map(|path| home::mark(path)).map(as_listed).collect();
-    find(&locks, &files, std::process::id())
+    let of = |files: &[PathBuf]| {
+        let files: Vec<String> = files.iter().filter_map(|path| home::mark(path)).map(as_listed).collect();
+        find(&locks, &files, std::process::id())
+    };
+    of(&[home.database(), home.own_lock("writer")]).or_else(|| of(&[home.own_lock("turnstile")]))
 }
 
 /// As a line of the list names a file: major and minor number of its device in hex, and its inode.

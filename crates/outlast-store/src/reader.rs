@@ -234,7 +234,10 @@ fn in_one_view<T>(
 /// Undoes the commit that a writer died in. Takes a connection that may write; SQLite does it
 /// before it reads.
 fn roll_back(home: &Home) -> Result<(), StoreError> {
-    let failed = |cause: rusqlite::Error| refused("undoing an unfinished commit", &cause);
+    let failed = |cause: rusqlite::Error| match is_busy(&cause) {
+        true => locked(home),
+        false => refused("undoing an unfinished commit", &cause),
+    };
     let connection = connect(home, OpenFlags::SQLITE_OPEN_READ_WRITE)?.map_err(failed)?;
     migrate::schema(&connection).map(drop).map_err(failed)
 }

@@ -317,15 +317,18 @@ fn in_use() -> StoreError {
     StoreError::Unwritable { detail: "another process was changing its key all the while; try again".to_owned() }
 }
 
+/// The commit is made: nothing may be said that sounds as if the key were the old one.
 fn not_erased(cause: StoreError) -> StoreError {
-    match cause {
-        StoreError::Unwritable { detail } => StoreError::Unwritable {
-            detail: format!(
-                "the key was changed and every record is sealed with the new one; the old one could not be erased yet, \
-                 and is when the store is opened next: {detail}"
-            ),
-        },
-        other => other,
+    let why = match cause {
+        StoreError::Unwritable { detail } => detail,
+        locked @ StoreError::Locked { .. } => locked.to_string(),
+        other => return other,
+    };
+    StoreError::Unwritable {
+        detail: format!(
+            "the key was changed and every record is sealed with the new one; the old one could not be erased yet, \
+             and is when the store is opened next: {why}"
+        ),
     }
 }
 
@@ -340,6 +343,13 @@ mod tests {
         let home = Home::new(&folder.path().join("home"));
         SqliteStore::open(home.folder(), KeySource::File).unwrap();
         (folder, home)
+    }
+
+    #[test]
+    fn f26_whatever_kept_the_old_key_from_being_erased_it_is_said_that_the_key_was_changed() {
+        for cause in [StoreError::Locked { holder: Some(7) }, StoreError::Unwritable { detail: "full".to_owned() }] {
+            assert!(not_erased(cause).to_string().contains("the key was changed"));
+        }
     }
 
     /// Whoever adds a table of sealed records finds out here that a change of the key has to reach it.
