@@ -26,6 +26,12 @@ impl SimulatedClock {
         let millis = i64::try_from(asleep.as_millis()).unwrap_or(i64::MAX);
         self.jump_millis.fetch_add(millis, Ordering::Relaxed);
     }
+
+    /// Sets the clock back, as a person does, or a machine that finds out what time it is.
+    pub fn set_back(&self, by: Duration) {
+        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.jump_millis.fetch_sub(millis, Ordering::Relaxed);
+    }
 }
 
 impl Default for SimulatedClock {
@@ -36,8 +42,8 @@ impl Default for SimulatedClock {
 
 impl Clock for SimulatedClock {
     fn now(&self) -> Timestamp {
-        let jumped = Duration::from_millis(self.jump_millis.load(Ordering::Relaxed).unsigned_abs());
-        Self::START.plus(self.start.elapsed()).plus(jumped)
+        let ran = Self::START.plus(self.start.elapsed());
+        Timestamp::from_millis(ran.as_millis().saturating_add_signed(self.jump_millis.load(Ordering::Relaxed)))
     }
 
     fn sleep(&self, at_most: Duration) -> BoxFuture<'_, ()> {

@@ -573,6 +573,71 @@ async fn a_step_that_failed_tells_when_it_may_be_begun_again() {
     assert!(matches!(task.begin(&step).await.unwrap(), Begun::Run(_)));
 }
 
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A clock that is set between steps, in a pause, while a task is parked, and before its journal is looked at.
+#[tokio::test(start_paused = true)]
+async fn f18_a_clock_that_is_set_a_year_either_way_keeps_no_step_waiting_and_undoes_none() {
+    for forward in [true, false] {
+        let world = World::new();
+        let set = || if forward { world.clock.suspend(YEAR) } else { world.clock.set_back(YEAR) };
+        let counter = Counter::default();
+        let count = || {
+            let counter = counter.clone();
+            async move { Ok(counter.count()) }
+        };
+        let task = world.task().await;
+        assert_eq!(task.step("one", Effect::Once, &[], |_| count()).await.unwrap(), 1);
+        set();
+        assert_eq!(task.step("two", Effect::Once, &[], |_| count()).await.unwrap(), 2);
+        // A step that failed is tried again after a second, whatever the clock says by then.
+        let step = Step::once("three").unwrap();
+        let Begun::Run(run) = task.begin(&step).await.unwrap() else { panic!() };
+        run.fail(Failure::undone("not yet")).await.unwrap();
+        set();
+        let again = task.begin_within(&step, Some(Duration::from_secs(60))).await;
+        let Ok(Begun::Run(run)) = again else { panic!("forward {forward}: {:?}", again.err()) };
+        run.complete(Recorded { exit: None, bytes: b"3".to_vec() }).await.unwrap();
+        drop((task, step));
+        set();
+        let task = world.task().await;
+        for (number, name) in [(1, "one"), (2, "two"), (3, "three")] {
+            assert_eq!(task.step(name, Effect::Once, &[], |_| count()).await.unwrap(), number);
+        }
+        assert_eq!(counter.ran(), 2, "what is done is not done again");
+        let (summary, _) = world.process().tasks().show(&id("harvest")).await.unwrap();
+        assert_eq!((summary.stand, summary.progress.done), (Stand::Running, 3));
+        assert!(summary.progress.worked < Duration::from_secs(60), "{summary:?}");
+        // A task that goes on is none to be pruned, however old it looks.
+        assert!(world.process().tasks().prune(Duration::from_secs(3600)).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f18_a_parked_task_goes_on_after_the_login_whatever_was_done_to_the_clock() {
+    for forward in [true, false] {
+        let world = World::new();
+        world.revoke().await;
+        let keeper = world.process();
+        let parked = tokio::spawn(async move {
+            let task = Task::open(&keeper, &id("harvest")).await?;
+            task.step::<u32, _, _>("first", Effect::Once, &[crm()], |_| async { Ok(1) }).await
+        });
+        pass(600).await;
+        if forward {
+            world.clock.suspend(YEAR)
+        } else {
+            world.clock.set_back(YEAR)
+        };
+        pass(60).await;
+        assert!(!parked.is_finished(), "forward {forward}");
+        world.sign_in().await;
+        pass(30).await;
+        assert!(parked.is_finished(), "forward {forward}: it is not woken");
+        assert_eq!(parked.await.unwrap().unwrap(), 1);
+    }
+}
+
 #[test]
 fn names_and_keys_that_lead_elsewhere_are_refused() {
     for bad in ["../x", "a/b", "a\u{1b}[2J", ""] {

@@ -9,6 +9,6 @@ mod view;
 
 pub use entry::{Decision, Digest, Effect, Entry, Event, Output, Place};
 pub use name::{StepKey, TaskId};
-pub use next::{ATTEMPTS_MAX, Next, Wish, back_off, next};
+pub use next::{ATTEMPTS_MAX, Next, Wish, back_off, is_paused, next};
 pub use summary::{Block, Progress, Stand, Summary};
 pub use view::{Parked, StepState, StepView, TaskView};

@@ -96,6 +96,12 @@ pub fn back_off(failures: u32) -> Duration {
     doubled.min(BACK_OFF_LAST)
 }
 
+/// Whether a step is to be left alone still. A moment that is further off than the longest pause was written by
+/// another clock than ours: nobody waits for it.
+pub fn is_paused(not_before: Timestamp, now: Timestamp) -> bool {
+    not_before > now && now.until(not_before) <= BACK_OFF_LAST
+}
+
 impl StepView {
     /// Whether it began and has no outcome, and may not simply be run again: a person has to decide,
     /// unless a runner is still at it.

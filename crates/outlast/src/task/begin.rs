@@ -9,7 +9,7 @@ use super::seat::{self, Running};
 use super::settings::Change;
 use super::step::{Recorded, Step};
 use outlast_core::journal::Claim;
-use outlast_core::task::{Event, Next, Output, Wish, next};
+use outlast_core::task::{Event, Next, Output, Wish, is_paused, next};
 use outlast_core::{GrantId, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Task {
             match decided {
                 Decided::Reuse(output) => return self.reuse(step, output).await,
                 Decided::Running => self.wait(ended, step, None, deadline).await?,
-                Decided::Run { not_before, .. } if not_before > self.now() => {
+                Decided::Run { not_before, .. } if is_paused(not_before, self.now()) => {
                     self.wait(ended, step, Some(not_before), deadline).await?;
                 }
                 Decided::Run { attempt, .. } => {
