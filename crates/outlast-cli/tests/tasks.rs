@@ -70,6 +70,37 @@ fn wait_until_gone(group: rustix::process::Pid) {
     }
 }
 
+/// Runs it with the real sidecar of `outlast run`, kills both after some charges, and runs it to its end.
+#[test]
+fn the_python_program_of_the_document_survives_being_killed_with_its_sidecar_and_pays_once() {
+    let bed = Bed::new();
+    bed.import("crm");
+    let document = support::text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/tasks.md"));
+    let program = document.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    std::fs::write(bed.home().join("invoices.py"), program).unwrap();
+    let words = "outlast run --task invoices -- python3 invoices.py";
+    assert!(document.contains(&format!("```sh\n{words}\n```")), "the document says how it is run");
+    let start = || {
+        let mut command = bed.command(&words.split(' ').skip(1).collect::<Vec<_>>());
+        command.current_dir(bed.home()).process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let mut killed = start();
+    let began = Instant::now();
+    while bed.sandbox.counters().charges < 3 {
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", killed.try_wait());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    rustix::process::kill_process_group(group(&killed), rustix::process::Signal::KILL).unwrap();
+    killed.wait().unwrap();
+    for _ in 0..2 {
+        let output = start().wait_with_output().unwrap();
+        let (out, err) = text(&output);
+        assert!(output.status.success(), "{out}{err}");
+        assert_eq!((out.lines().count(), bed.sandbox.counters().charges), (10, 10), "{out}");
+    }
+}
+
 #[test]
 fn the_shell_script_of_the_document_survives_being_killed_and_pays_once() {
     let bed = Bed::new();
