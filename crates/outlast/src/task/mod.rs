@@ -91,7 +91,8 @@ pub(crate) struct Inner {
 
 impl Task {
     /// Opens a task of that name, making it if there is none. Fails at once with the code `task-busy` while
-    /// another process runs it.
+    /// another process runs it, and for a moment while work of this process that was aborted comes to its end:
+    /// [`TaskSettings::patience`] waits for either.
     pub async fn open(keeper: &Keeper, id: &TaskId) -> Result<Self, TaskError> {
         Self::open_with(keeper, id, TaskSettings::default()).await
     }
