@@ -102,6 +102,11 @@ impl From<TokenError> for Fault {
                 "stop, and have a person decide: if the store is in use elsewhere, it is to be stopped there first";
             fault.mend = Some(format!("{stop}; then: outlast adopt {grant}"));
         }
+        if let TokenError::SignedInSince { grant } = &error {
+            // Its code says to try again, which would end what somebody has just signed in to.
+            let stop = "stop: the login stays, and whether it is to end as well a person decides";
+            fault.mend = Some(format!("{stop}; then: outlast logout {grant}"));
+        }
         fault
     }
 }
@@ -157,6 +162,15 @@ impl From<StoreError> for Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use outlast::GrantId;
+
+    #[test]
+    fn nobody_is_told_to_end_a_login_that_came_in_the_middle_of_a_logout() {
+        let grant = GrantId::parse("crm").unwrap();
+        let fault = Fault::from(TokenError::SignedInSince { grant });
+        assert!(fault.what_to_do().starts_with("stop: the login stays"), "{}", fault.what_to_do());
+        assert!(fault.text.contains("Stop"), "{}", fault.text);
+    }
 
     #[test]
     fn every_code_has_an_exit_code_that_is_no_success_and_a_thing_to_do() {

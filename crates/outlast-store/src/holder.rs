@@ -12,8 +12,8 @@ pub(crate) fn locked(home: &Home) -> StoreError {
     StoreError::Locked { holder: holder(home) }
 }
 
-/// Whoever holds a lock of the database or has the turn to write to it, or else whoever is next. Found without opening either: whoever
-/// closes any descriptor of a file gives up all the locks that POSIX knows of it.
+/// Whoever holds a lock of the database or has the turn to write to it, or else whoever is next. Found without
+/// opening either: whoever closes any descriptor of a file gives up all the locks that POSIX knows of it.
 pub(crate) fn holder(home: &Home) -> Option<u32> {
     let locks = std::fs::read_to_string(LOCKS).ok()?;
     let of = |files: &[PathBuf]| {

@@ -115,9 +115,12 @@ impl Reader {
         let epochs = self.read("reading epochs", |connection| {
             ids.iter().map(|id| epoch(connection, id)).collect::<rusqlite::Result<Vec<_>>>()
         })?;
-        self.looked = seen;
         let known = |id| self.newest.get(id).copied().unwrap_or(0);
-        Ok(ids.iter().zip(epochs).filter(|(id, epoch)| *epoch != known(id)).map(|(id, _)| id.clone()).collect())
+        let changed: Vec<GrantId> =
+            ids.iter().zip(epochs).filter(|(id, epoch)| *epoch != known(id)).map(|(id, _)| id.clone()).collect();
+        // What could not be read at once is told again, though nobody has written since.
+        self.looked = seen.filter(|_| changed.is_empty());
+        Ok(changed)
     }
 
     /// The place that a grant is bound to, where one is known, its epoch, and the highest that was seen.

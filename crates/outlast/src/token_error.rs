@@ -183,8 +183,8 @@ impl fmt::Display for TokenError {
             ),
             Self::SignedInSince { grant } => write!(
                 f,
-                "somebody signed in to grant {grant} while it was being signed out of; that login stays. Nothing more is \
-                 to be done, or end that one too with: outlast logout {grant}"
+                "somebody signed in to grant {grant} while it was being signed out of; that login stays. Stop: \
+                 whether it is to end as well a person decides; then: outlast logout {grant}"
             ),
             Self::Store(error) => error.fmt(f),
             Self::TimedOut { grant } => {

@@ -9,11 +9,11 @@
 //! ```
 //!
 //! What follows the last frame is zeros. A frame is written with one call and synced before the next
-//! begins, by the next runner where its own was killed, so that only the last can be torn. A process that dies while it writes leaves zeros behind what
-//! it wrote; a power cut tears along sectors, and a part of the frame that was not written is still zeros.
-//! As frames begin and end at multiples of 16, no such part is shorter than that, and none that was written
-//! is zeros by chance. A frame that does not open, has its end and no part of zeros was damaged later, and
-//! is never taken for one that was not finished.
+//! begins, by the next runner where its own was killed, so that only the last can be torn. A process that
+//! dies while it writes leaves zeros behind what it wrote; a power cut tears along sectors, and a part of the
+//! frame that was not written is still zeros. As frames begin and end at multiples of 16, no such part is
+//! shorter than that, and none that was written is zeros by chance. A frame that does not open, has its end
+//! and no part of zeros was damaged later, and is never taken for one that was not finished.
 //!
 //! Where a frame begins names it: journals only grow. A number beside it would guard nothing more.
 
