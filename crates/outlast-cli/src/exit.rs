@@ -125,6 +125,7 @@ impl From<TaskError> for Fault {
                  outlast task resolve {task} {0} --rerun",
                 quoted(key.as_str())
             )),
+            TaskError::Failed { advice: Advice::Retry, .. } => Some("run the same command again later".to_owned()),
             TaskError::InputChanged { .. } => {
                 Some("stop: give the step another key, or the input that it had; or run it in another task".to_owned())
             }

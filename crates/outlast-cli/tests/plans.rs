@@ -275,6 +275,52 @@ fn a_command_that_may_be_run_twice_is_tried_again_and_one_that_may_not_only_if_i
 }
 
 #[test]
+fn a_step_whose_retries_are_used_up_is_to_be_tried_again_later_and_succeeds_then() {
+    let bed = Bed::new();
+    let home = bed.home().display().to_string();
+    let path = plan(
+        &bed,
+        &format!(
+            "[[step]]\nkey = \"first\"\ncommand = [\"sh\", \"-c\", 'echo x >> {home}/first']\n\
+             [[step]]\nkey = \"flaky\"\nidempotent = true\nretries = 1\n\
+             command = [\"sh\", \"-c\", 'echo x >> {home}/flaky; test -e {home}/mended']\n\
+             [[step]]\nkey = \"last\"\nneeds = [\"flaky\"]\ncommand = [\"sh\", \"-c\", 'echo x >> {home}/last']\n"
+        ),
+    );
+    let told = ran(command(&bed, &path, &["--json"]));
+    assert_eq!(told.code, 75, "{told:?}");
+    let events = told.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let given_up: Vec<Value> = events.filter(|event| event["event"] == "given-up").collect();
+    assert!(given_up.len() == 1 && given_up[0]["code"] == "step-failing", "{given_up:?}");
+    let fault: Value = serde_json::from_str(&told.stderr).unwrap();
+    assert_eq!((&fault["code"], &fault["exit_code"]), (&"step-failing".into(), &75.into()), "{fault}");
+    let whole = fault.to_string();
+    for said in ["step flaky failed", "exit code 1", "What is done is kept", "run the same command again later"] {
+        assert!(whole.contains(said), "{said}: {whole}");
+    }
+    let runs = |name: &str| lines(&bed, name).len();
+    assert_eq!((runs("first"), runs("flaky"), runs("last")), (1, 2, 0));
+    std::fs::write(bed.home().join("mended"), "").unwrap();
+    let told = ran(command(&bed, &path, &[]));
+    assert_eq!(told.code, 0, "{told:?}");
+    assert_eq!((runs("first"), runs("flaky"), runs("last")), (1, 3, 1));
+}
+
+#[test]
+fn f79_a_step_that_failed_five_times_in_whichever_runs_is_not_told_to_be_tried_again() {
+    let bed = Bed::new();
+    let script = format!("echo x >> {}/tried; exit 75", bed.home().display());
+    let path = plan(&bed, &format!("[[step]]\nkey = \"a\"\nretries = 0\ncommand = [\"sh\", \"-c\", '{script}']\n"));
+    for tried in 1..=4 {
+        ran(command(&bed, &path, &[])).assert_failed(75, "step-failing");
+        assert_eq!(lines(&bed, "tried").len(), tried);
+    }
+    ran(command(&bed, &path, &[])).assert_failed(78, "step-failed");
+    ran(command(&bed, &path, &[])).assert_failed(65, "step-poisoned");
+    assert_eq!(lines(&bed, "tried").len(), 5);
+}
+
+#[test]
 fn a_command_is_given_its_grants_its_keys_and_no_secret() {
     let bed = Bed::new();
     let issued = bed.import("crm");

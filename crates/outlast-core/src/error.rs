@@ -136,6 +136,8 @@ codes! {
     StepAmbiguous = "step-ambiguous", Decide;
     /// The work of a step failed, and trying again does not help.
     StepFailed = "step-failed", FixConfig;
+    /// A step failed as often as one run tries it; another run tries it again.
+    StepFailing = "step-failing", Retry;
     /// The key of a step was used before with another input.
     StepInputChanged = "step-input-changed", FixConfig;
     /// A run of a step is over that somebody still spoke for: it ended, was let go, or another began since.

@@ -131,3 +131,24 @@ fn rank(code: Code) -> u8 {
         Advice::Retry => 5,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_tried_again_is_told_only_where_nothing_else_has_to_be_done() {
+        for worse in [Code::StepFailed, Code::StepAmbiguous, Code::StepPoisoned, Code::NeedsUser, Code::CoolingDown] {
+            for codes in [[Code::StepFailing, worse], [worse, Code::StepFailing]] {
+                let mut ending = Ending::new("outlast task run plan.toml".to_owned());
+                codes.into_iter().for_each(|code| ending.take(Fault::new(code, "it failed")));
+                assert_eq!(ending.fault("harvest").map(|fault| fault.code), Some(worse), "{codes:?}");
+            }
+        }
+        let mut ending = Ending::new("outlast task run plan.toml".to_owned());
+        ending.take(Fault::new(Code::StepFailing, "it failed"));
+        let fault = ending.fault("harvest").expect("it is not done");
+        assert_eq!((fault.code, fault.exit_code()), (Code::StepFailing, 75));
+        assert!(fault.what_to_do().ends_with("what is done is kept, go on with: outlast task run plan.toml"));
+    }
+}

@@ -181,7 +181,8 @@ impl Report {
         });
         self.event(event, None);
         // That it failed was said a moment ago, where lines are said at all.
-        if self.0.style != Style::Lines || fault.code != Code::StepFailed {
+        let was_said = matches!(fault.code, Code::StepFailed | Code::StepFailing);
+        if self.0.style != Style::Lines || !was_said {
             self.say_unless_json(&format!("step {key} is not done: {}", fault.text));
         }
     }

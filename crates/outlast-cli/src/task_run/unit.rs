@@ -2,7 +2,7 @@
 
 use super::shared::Shared;
 use outlast::task::Effect;
-use outlast::task::{Begun, Ended, Failure, Recorded, Step, StepRun, TaskError};
+use outlast::task::{Begun, Ended, Failure, Recorded, Step, StepKey, StepRun, StepView, TaskError};
 use outlast::task_plan::{Prepared, Unit};
 use outlast::{Advice, Code, GrantId, Timestamp};
 use std::time::Duration;
@@ -106,12 +106,19 @@ async fn tried(shared: &Shared, unit: &Unit, prepared: &Prepared) -> Result<End,
             None => {
                 failures += 1;
                 if failures > plan_step.retries {
-                    let (key, advice) = (unit.key.clone(), Advice::Retry);
-                    return Ok(End::Failed(TaskError::Failed { key, reason, advice }));
+                    return Ok(End::Failed(used_up(shared, &unit.key, reason).await?));
                 }
             }
         }
     }
+}
+
+/// A step that was tried as often as this run may. Another run tries it again, unless it has failed so often by
+/// now, in whichever runs, that a person decides first.
+async fn used_up(shared: &Shared, key: &StepKey, reason: String) -> Result<TaskError, TaskError> {
+    let is_poisoned = shared.task.look(|view| view.step(key).is_some_and(StepView::is_poisoned)).await?;
+    let advice = if is_poisoned { Advice::Decide } else { Advice::Retry };
+    Ok(TaskError::Failed { key: key.clone(), reason, advice })
 }
 
 /// A step that may not wait for the pause after a failure: where a person is needed, that is what it waits for.

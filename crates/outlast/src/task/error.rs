@@ -25,7 +25,8 @@ pub enum TaskError {
         /// The task.
         task: TaskId,
     },
-    /// The work failed, and trying again does not help.
+    /// The work failed, and is not tried again in this run: trying again does not help, or, where the advice is
+    /// to retry, it was tried as often as one run may.
     Failed {
         /// The step.
         key: StepKey,
@@ -107,7 +108,7 @@ impl TaskError {
         match self {
             Self::Ambiguous { .. } => Code::StepAmbiguous,
             Self::Closed { .. } => Code::TaskClosed,
-            Self::Failed { .. } => Code::StepFailed,
+            Self::Failed { advice, .. } => failed(*advice),
             Self::InputChanged { .. } => Code::StepInputChanged,
             Self::Journal(cause) => cause.code(),
             Self::Name { .. } | Self::NothingToResolve { .. } | Self::Output { .. } => Code::RequestInvalid,
@@ -140,6 +141,14 @@ impl TaskError {
     }
 }
 
+/// Only what another try may mend is told as such: who keeps trying what has to be mended first waits for ever.
+fn failed(advice: Advice) -> Code {
+    match advice {
+        Advice::Retry => Code::StepFailing,
+        Advice::AskUser | Advice::Decide | Advice::FixConfig | Advice::ReportBug | Advice::Wait => Code::StepFailed,
+    }
+}
+
 impl From<JournalError> for TaskError {
     fn from(cause: JournalError) -> Self {
         Self::Journal(cause)
@@ -161,6 +170,11 @@ impl fmt::Display for TaskError {
                  have a person look; then: outlast task resolve {task} {key} --done, or --rerun"
             ),
             Self::Closed { task } => write!(f, "task {task} is closed; open it again to run more of its steps"),
+            Self::Failed { key, reason, advice: Advice::Retry } => write!(
+                f,
+                "step {key} failed as often as one run tries it, last: {reason}. What is done is kept; run the same again \
+                 later, which tries the step again"
+            ),
             Self::Failed { key, reason, .. } => {
                 write!(f, "step {key} failed and is not tried again by itself: {reason}")
             }
@@ -213,6 +227,28 @@ impl std::error::Error for TaskError {
             | Self::Parked { .. }
             | Self::Poisoned { .. }
             | Self::StepUnknown { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_another_try_may_mend_is_told_apart_from_one_that_has_to_be_mended_first() {
+        let told = |advice| {
+            let key = StepKey::parse("page-1").expect("a key");
+            let error = TaskError::Failed { key, reason: "the server answered 503".to_owned(), advice };
+            (error.code(), error.to_string())
+        };
+        let (code, text) = told(Advice::Retry);
+        assert_eq!((code, code.advice()), (Code::StepFailing, Advice::Retry));
+        assert!(["page-1", "answered 503", "is kept", "again later"].iter().all(|word| text.contains(word)), "{text}");
+        for advice in [Advice::AskUser, Advice::Decide, Advice::FixConfig, Advice::ReportBug, Advice::Wait] {
+            let (code, text) = told(advice);
+            assert_eq!((code, code.advice()), (Code::StepFailed, Advice::FixConfig), "{advice:?}");
+            assert!(text.contains("is not tried again by itself") && !text.contains("later"), "{text}");
         }
     }
 }

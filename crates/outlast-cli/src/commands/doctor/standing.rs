@@ -215,6 +215,7 @@ mod tests {
             | Code::RequestInvalid
             | Code::StepAmbiguous
             | Code::StepFailed
+            | Code::StepFailing
             | Code::StepInputChanged
             | Code::StepLetGo
             | Code::StepPoisoned
