@@ -42,9 +42,7 @@ pub(crate) fn seen_from(now: Timestamp, at: Timestamp) -> String {
 
 /// A moment as RFC 3339 in UTC, to the second.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
-    let secs = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
-    let moment = jiff::Timestamp::from_second(secs).unwrap_or(jiff::Timestamp::MAX);
-    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    at.to_string()
 }
 
 /// A grant's name as part of an environment variable: upper case, everything but letters and
@@ -75,6 +73,15 @@ mod tests {
         assert_eq!(seen_from(now, Timestamp::from_secs(1245)), "in 4m 05s");
         assert_eq!(seen_from(now, Timestamp::from_secs(988)), "12s ago");
         assert_eq!(rfc3339(Timestamp::from_secs(0)), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn every_day_until_2400_is_written_as_the_calendar_has_it() {
+        for day in 0..157_100_u32 {
+            let secs = i64::from(day) * 86_400 + i64::from(day % 86_400);
+            let calendar = jiff::Timestamp::from_second(secs).unwrap().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            assert_eq!(rfc3339(Timestamp::from_secs(secs.unsigned_abs())), calendar);
+        }
     }
 
     #[test]

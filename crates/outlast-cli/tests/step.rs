@@ -21,6 +21,16 @@ fn ran(mut command: Command) -> Told {
     Told::of(command.output().unwrap())
 }
 
+/// What stands between those words is a moment of these minutes, as people read one.
+#[track_caller]
+fn assert_is_now(told: &Told, before: &str, after: &str) {
+    let rest = told.stderr.split_once(before).map(|(_, rest)| rest).unwrap_or_else(|| panic!("{told:?}"));
+    let (moment, _) = rest.split_once(after).unwrap_or_else(|| panic!("{told:?}"));
+    let moment: jiff::Timestamp = moment.parse().unwrap_or_else(|cause| panic!("{moment}: {cause}"));
+    let apart = jiff::Timestamp::now().duration_since(moment).unsigned_abs();
+    assert!(apart < Duration::from_secs(120), "{moment} is {apart:?} from now");
+}
+
 fn counted(bed: &Bed) -> usize {
     std::fs::read_to_string(runs(bed)).map_or(0, |text| text.lines().count())
 }
@@ -105,6 +115,7 @@ fn f79_a_step_that_failed_five_times_waits_for_a_person() {
     let began = std::time::Instant::now();
     let told = ran(step(&bed, &["poison", "--hold", "0s"], "exit 3"));
     told.assert_failed(75, "cooling-down");
+    assert_is_now(&told, "; wait until ", ", then try again");
     assert!(began.elapsed() < Duration::from_secs(1));
     let list = bed.run(&["task", "list"]).stdout;
     assert!(list.contains("1 of 2"), "{list}");
@@ -119,6 +130,7 @@ fn a_step_whose_runner_was_killed_is_in_doubt_until_a_person_decides() {
     let told = ran(step(&bed, &["charge"], &counting(&bed, "echo paid")));
     told.assert_failed(65, "step-ambiguous");
     assert!(told.stderr.contains("outlast task resolve harvest charge --done"), "{told:?}");
+    assert_is_now(&told, " began at ", " and has no recorded end");
     assert_eq!(counted(&bed), 1);
     let shown = bed.run(&["task", "show", "harvest"]).stdout;
     assert!(shown.contains("ambiguous") && shown.contains("what to do: look whether it was done"), "{shown}");
