@@ -103,6 +103,8 @@ fn text(bytes: &[u8]) -> String {
 fn counted(agent: Child) -> Value {
     let output: Output = agent.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
+    // What was refused, and when: seen where the test fails.
+    eprint!("{}", text(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stdout)))
 }
 

@@ -10,6 +10,7 @@ use outlast::{Clock, Code, GrantHandle, GrantId, GrantSettings, Provider, Server
 use outlast_testkit::clock::SimulatedClock;
 use outlast_testkit::strict_server::{StrictServer, Trick};
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -210,6 +211,28 @@ async fn f49_a_young_token_that_was_never_taken_is_tried_again_before_it_is_rene
     });
     assert_eq!(world.send(request(Method::GET, "")).await.0, 200);
     assert_eq!(world.server.seen().requests, 1, "the resource lagged; another renewal would not have helped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f49_a_replay_that_one_replica_refuses_and_another_took_is_waited_out() {
+    let world = world().await;
+    world.resource.accepts(&["access-1"]);
+    world.send(request(Method::GET, "")).await;
+    world.resource.accepts(&["access-2"]);
+    let replays = AtomicUsize::new(0);
+    // The second replay comes to a replica that has not heard of the token yet.
+    let replica = |request: Request<_>| {
+        let new = request.headers()["authorization"] == "Bearer access-2";
+        let lags = new && replays.fetch_add(1, Ordering::Relaxed) == 1;
+        let resource = if lags { Resource::default() } else { world.resource.clone() };
+        async move { resource.answer(request).await }
+    };
+    let policy = Policy::default();
+    let asked = || authorize(&world.handle, &policy, request(Method::GET, ""), replica);
+    let (one, other) = tokio::join!(asked(), asked());
+    assert_eq!([one.unwrap().status(), other.unwrap().status()], [200, 200]);
+    assert_eq!(replays.into_inner(), 3, "one of them twice");
+    assert_eq!(world.server.seen().requests, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 """An agent as people write them: base address and key are read once, at the start.
 
 Eight workers call the API for the given number of seconds; ends in one line of JSON that counts
-the answers by status. Knows nothing of Outlast.
+the answers by status; what was not 200 is told on standard error. Knows nothing of Outlast.
 """
 import collections
 import http.client
@@ -27,9 +27,12 @@ def work(end):
         body = b"payload" if number % 2 else None
         connection.request("POST" if body else "GET", BASE.path + "/api/echo", body, {"Authorization": "Bearer " + KEY})
         response = connection.getresponse()
-        response.read()
+        content = response.read()
         with lock:
             counts[response.status] += 1
+            if response.status != 200:
+                at, code = round(SECONDS - (end - time.monotonic()), 3), response.headers.get("outlast-code")
+                print(f"{at} s: {response.status} {code} {content[:300]}", file=sys.stderr)
         time.sleep(0.01)
 
 

@@ -224,9 +224,12 @@ impl<S> Walk<'_, S> {
     /// Whether the refusal may be the resource's lag behind a renewal: the token is young and was
     /// never taken. A token that was taken before and is refused now was revoked.
     fn may_lag(&self, token: &AccessToken) -> bool {
+        self.is_young(token) && !token.was_accepted() && self.may_replay()
+    }
+
+    fn is_young(&self, token: &AccessToken) -> bool {
         let age = self.handle.keeper().clock().now().since(token.issued_at());
-        let renewed = token.generation().0 > 1;
-        renewed && age < LAG_AGE_MAX && !token.was_accepted() && self.may_replay()
+        token.generation().0 > 1 && age < LAG_AGE_MAX
     }
 
     async fn replay<B, R, E, F>(&self, token: AccessToken) -> Result<Answered<R>, AuthorizeError<E>>
@@ -240,7 +243,9 @@ impl<S> Walk<'_, S> {
             Look::Passed(response) => return Ok(response),
             Look::Refused(refusal) => refusal,
         };
-        if !self.may_lag(&token) {
+        // Though another request's was taken meanwhile: of two replicas one may lag, and a token of seconds may
+        // have ended on the way. There is no other token, and a second renewal would be for nothing.
+        if !self.is_young(&token) {
             return Ok(marked(refusal, Code::RejectedAfterRenewal));
         }
         Ok(match self.wait_out_lag(token, refusal).await? {
