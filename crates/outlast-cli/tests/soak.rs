@@ -5,7 +5,8 @@
 //! What the servers do to the grants is only what a client can outlast by itself: the agents must not see
 //! one refusal. A server with no grace window loses no answers here, for that ends a grant whoever asks.
 //!
-//! `OUTLAST_SOAK_SECONDS` sets how long, `OUTLAST_SEED` which faults.
+//! `OUTLAST_SOAK_SECONDS` sets how long, `OUTLAST_SOAK_PAUSE_MILLISECONDS` how long between two faults, and
+//! `OUTLAST_SEED` which faults.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 mod support;
@@ -14,7 +15,7 @@ use outlast_testkit::judge::Judge;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 use support::home::Home;
@@ -32,12 +33,41 @@ const SLOPE_SECONDS: u64 = 3600;
 /// Per cent of the memory in use, per hour.
 const SLOPE_MAX: f64 = 1.0;
 
-/// The servers: those of an even number forgive a lost answer for a minute.
-struct Servers(Vec<Judge>);
+/// How long before a refusal what its server saw is told.
+const TOLD_BEFORE_SECONDS: f64 = 40.0;
+
+/// The servers, and what they write down: those of an even number forgive a lost answer for a minute.
+struct Servers {
+    judges: Vec<Judge>,
+    logs: tempfile::TempDir,
+}
 
 impl Servers {
     fn start() -> Self {
-        Self((0..SERVERS).map(|_| Judge::start(None)).collect())
+        let logs = tempfile::tempdir().unwrap();
+        let judges = (0..SERVERS).map(|server| Judge::start(Some(&Self::log(&logs, server)))).collect();
+        Self { judges, logs }
+    }
+
+    fn log(logs: &tempfile::TempDir, server: usize) -> PathBuf {
+        logs.path().join(format!("server-{server}.jsonl"))
+    }
+
+    /// Tells what the servers saw of a grant before an agent was refused it: what has to be known to say whose
+    /// fault that was.
+    fn explain(&self, trouble: &Value) {
+        let grant = trouble["grant"].as_str().unwrap();
+        let (server, _) = Self::grants().find(|(_, name)| name == grant).unwrap();
+        let from = trouble["asked"].as_f64().unwrap() - TOLD_BEFORE_SECONDS;
+        let until = trouble["answered"].as_f64().unwrap() + 1.0;
+        println!("{trouble}");
+        for line in fs::read_to_string(Self::log(&self.logs, server)).unwrap().lines() {
+            let seen: Value = serde_json::from_str(line).unwrap();
+            let at = seen["monotonic"].as_f64().unwrap();
+            if (from..until).contains(&at) && (seen["family"] == *grant || seen["family"].is_null()) {
+                println!("  {:>8.3} {line}", at - trouble["asked"].as_f64().unwrap());
+            }
+        }
     }
 
     fn grants() -> impl Iterator<Item = (usize, String)> {
@@ -52,7 +82,7 @@ impl Servers {
     fn go_wrong(&self, dice: &mut Dice, ended: &mut BTreeMap<String, f64>) -> &'static str {
         let server = usize::try_from(dice.below(SERVERS as u64)).unwrap();
         let grant = format!("s{server}g{}", dice.below(GRANTS_OF_EACH as u64));
-        let judge = &self.0[server];
+        let judge = &self.judges[server];
         let one = |kind: &str| judge.fault(&json!({ "kind": kind, "family": grant, "seconds": 1 }));
         match dice.below(7) {
             0 => {
@@ -154,14 +184,15 @@ fn agent(home: &Home, tag: &str, seconds: u64) -> Child {
 #[test]
 fn t16_agents_see_no_refusal_while_servers_go_wrong() {
     let seconds = number("OUTLAST_SOAK_SECONDS", 180);
+    let pause = Duration::from_millis(number("OUTLAST_SOAK_PAUSE_MILLISECONDS", 1000));
     let mut dice = Dice::new(number("OUTLAST_SEED", 1));
     let servers = Servers::start();
     let home = Home::new();
-    let tables: String = Servers::grants().map(|(server, name)| grant_table(&name, &servers.0[server])).collect();
+    let tables: String = Servers::grants().map(|(server, name)| grant_table(&name, &servers.judges[server])).collect();
     configure(home.path(), &tables);
     for (server, name) in Servers::grants() {
         let grace = if Servers::forgives(server) { 60 } else { 0 };
-        let family = servers.0[server].family(&json!({ "name": name, "life": LIFE_SECONDS, "grace": grace }));
+        let family = servers.judges[server].family(&json!({ "name": name, "life": LIFE_SECONDS, "grace": grace }));
         import(&home, &name, &family);
     }
     let mut daemon = Serving::serve(&home, "serve");
@@ -174,7 +205,7 @@ fn t16_agents_see_no_refusal_while_servers_go_wrong() {
         if monotonic() - began < seconds as f64 - 10.0 {
             *wrong.entry(servers.go_wrong(&mut dice, &mut ended)).or_insert(0) += 1;
         }
-        std::thread::sleep(Duration::from_millis(1000));
+        std::thread::sleep(pause);
     }
     let told: Vec<Value> = agents.into_iter().map(counted).collect();
     signal(&daemon.child, "TERM");
@@ -189,7 +220,7 @@ fn counted(agent: Child) -> Value {
 }
 
 fn judge(servers: &Servers, seconds: u64, told: &[Value], watched: &Watched, wrong: &Value) {
-    let seen: Vec<Value> = servers.0.iter().map(Judge::seen_in_all).collect();
+    let seen: Vec<Value> = servers.judges.iter().map(Judge::seen_in_all).collect();
     let sum = |name: &str| seen.iter().map(|seen| seen["sums"][name].as_u64().unwrap()).sum::<u64>();
     figures(
         "soak",
@@ -207,6 +238,9 @@ fn judge(servers: &Servers, seconds: u64, told: &[Value], watched: &Watched, wro
             "daemon": watched.figures(),
         }),
     );
+    for trouble in told.iter().flat_map(|agent| agent["troubles"].as_array().unwrap()) {
+        servers.explain(trouble);
+    }
     for agent in told {
         let statuses: Vec<&String> = agent["statuses"].as_object().unwrap().keys().collect();
         assert_eq!(statuses, ["200"], "{agent}");

@@ -48,11 +48,16 @@ impl Outage {
         }
     }
 
-    /// As it stands after a request.
+    /// As it stands after a request; `probed` tells that the server was taken to be down already when it was
+    /// sent. Others that were under way by then, of however many grants, tell of the same outage and make it no
+    /// longer: a few seconds of it are not to become minutes (L3).
     #[must_use]
-    pub fn after(self, answered: bool, now: Timestamp) -> Self {
+    pub fn after(self, answered: bool, probed: bool, now: Timestamp) -> Self {
         if answered {
             return Self::default();
+        }
+        if self.is_down() && !probed {
+            return self;
         }
         let failures = self.failures.saturating_add(1);
         Self { failures, next_at: now.plus(pause(failures)) }
@@ -112,7 +117,7 @@ mod tests {
             match outage.permits(now) {
                 Ok(()) => {
                     requests += 1;
-                    outage = outage.claimed(now).after(false, now);
+                    outage = outage.claimed(now).after(false, outage.is_down(), now);
                 }
                 Err(until) => now = until,
             }
@@ -127,18 +132,27 @@ mod tests {
 
     #[test]
     fn f30_one_asks_and_the_others_wait_for_its_answer() {
-        let down = (0..3).fold(Outage::default(), |outage, _| outage.after(false, at(0)));
+        let down = (0..3).fold(Outage::default(), |outage, _| outage.after(false, false, at(0)));
         let later = at(5);
         assert_eq!(down.permits(later), Ok(()));
         let claimed = down.claimed(later);
         assert_eq!(claimed.permits(later), Err(later.plus(PROBE_FIRST)));
         assert_eq!(claimed.claimed(later), claimed, "nobody else can claim it");
-        assert_eq!(claimed.after(true, later), Outage::default(), "one answer ends it for all");
+        assert_eq!(claimed.after(true, true, later), Outage::default(), "one answer ends it for all");
+    }
+
+    #[test]
+    fn l3_requests_that_were_under_way_when_it_was_found_out_do_not_make_it_longer() {
+        let down = (0..3).fold(Outage::default(), |outage, _| outage.after(false, false, at(0)));
+        let after_many = (0..20).fold(down, |outage, _| outage.after(false, false, at(0)));
+        assert_eq!(after_many.permits(at(1)), Ok(()), "{after_many:?}");
+        let probed = after_many.claimed(at(1)).after(false, true, at(1));
+        assert_eq!(probed.permits(at(2)), Err(at(3)), "a probe that fails does");
     }
 
     #[test]
     fn d04_a_single_lost_answer_is_no_outage() {
-        let twice = Outage::default().after(false, at(0)).after(false, at(1));
+        let twice = Outage::default().after(false, false, at(0)).after(false, false, at(1));
         assert_eq!(twice.permits(at(1)), Ok(()));
         assert_eq!(twice.claimed(at(1)), twice);
     }

@@ -428,14 +428,14 @@ mod tests {
 
     #[test]
     fn f30_an_outage_is_told_where_nothing_nearer_stands_in_the_way() {
-        let down = (0..4).fold(Outage::default(), |outage, _| outage.after(false, NOW));
+        let down = (0..4).fold(Outage::default(), |outage, _| outage.after(false, true, NOW));
         let seen = see_grant(&grant(Some("r"), NOW)).under(down, NOW);
         assert_eq!((seen.standing.as_str(), seen.code.as_deref()), ("live", Some("server-unreachable")));
         assert!(seen.what_to_do.contains("wait: one request, in 2 s at the soonest"), "{}", seen.what_to_do);
         let later = see_grant(&grant(Some("r"), NOW)).under(down, NOW.plus(Duration::from_secs(3600)));
         assert!(later.what_to_do.contains("when a token is needed"), "{}", later.what_to_do);
         let up = see_grant(&grant(Some("r"), NOW));
-        assert_eq!(up.clone().under(Outage::default().after(false, NOW), NOW), up, "one lost answer is no outage");
+        assert_eq!(up.clone().under(Outage::default().after(false, false, NOW), NOW), up, "one lost answer is no outage");
         let parked = Grant { standing: Standing::Parked { cause: Cause::Dead, since: NOW }, ..grant(Some("r"), NOW) };
         assert_eq!(see_grant(&parked).under(down, NOW), see_grant(&parked), "a person can end that one now");
     }

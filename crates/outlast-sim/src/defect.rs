@@ -4,6 +4,8 @@
 /// the product had it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Defect {
+    /// What a runner writes that has lost its task is taken.
+    FenceIgnored,
     /// Writes do not compare with what was read.
     NoCompareAndSwap,
     /// The note of intent is not written.
@@ -16,16 +18,20 @@ pub enum Defect {
     PublishedBeforePersisted,
     /// Nobody waits before a token of unknown fate is sent again: the moment of its sending is not kept.
     ScheduleForgotten,
+    /// That a step began is not kept.
+    StartsForgotten,
 }
 
 impl Defect {
     /// Every one.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
+        Self::FenceIgnored,
         Self::NoCompareAndSwap,
         Self::NoIntent,
         Self::NoLock,
         Self::PausesForgotten,
         Self::PublishedBeforePersisted,
         Self::ScheduleForgotten,
+        Self::StartsForgotten,
     ];
 }

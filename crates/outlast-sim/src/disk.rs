@@ -134,7 +134,7 @@ impl Disk {
     }
 
     /// Takes as long as a read or a write does.
-    async fn turn(&self) {
+    pub(crate) async fn turn(&self) {
         let slow = self.lock().health == Health::Slow;
         let pause = if slow {
             self.log.hit(Fault::DiskSlow);
@@ -146,7 +146,7 @@ impl Disk {
     }
 
     /// Whether a write is refused, and whether it is on the disk all the same.
-    fn refusal(&self) -> Option<(StoreError, bool)> {
+    pub(crate) fn refusal(&self) -> Option<(StoreError, bool)> {
         let health = self.lock().health;
         let (fault, detail, applied) = match health {
             Health::Good | Health::Slow => return None,

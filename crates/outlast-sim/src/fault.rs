@@ -41,6 +41,8 @@ pub enum Fault {
     Html,
     /// A cleaner of old files takes the lock file away.
     LockCleaned,
+    /// The same is done to the lock of a task.
+    TaskLockCleaned,
     /// The answer is lost after the server did what was asked.
     LostAfter,
     /// The request is lost before the server saw it.
@@ -79,7 +81,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::AccessRevoked,
         Self::Blackhole,
         Self::CallerGone,
@@ -113,6 +115,7 @@ impl Fault {
         Self::Slow,
         Self::Storm,
         Self::Suspend,
+        Self::TaskLockCleaned,
         Self::Truncated,
         Self::Unavailable,
         Self::Unreachable,

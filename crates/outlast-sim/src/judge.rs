@@ -1,6 +1,6 @@
 //! What must never happen, looked at while it may: S1 to S6, S8, L2 and L4 of the promises. S7 is
 //! looked at where requests are made (`agent.rs`), L1 where a calm is judged (`calm.rs`), L3 by the
-//! soak with real processes and not here. S9 belongs to tasks, which are not in the worlds.
+//! soak with real processes and not here. S9 is looked at in `ledger.rs`.
 
 use crate::log::Log;
 use crate::process::Process;

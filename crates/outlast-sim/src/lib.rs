@@ -12,13 +12,16 @@ mod calm;
 mod defect;
 mod disk;
 mod fault;
+mod journal;
 mod judge;
+mod ledger;
 mod log;
 mod network;
 mod person;
 mod personality;
 mod process;
 mod random;
+mod runner;
 mod scenario;
 mod server;
 mod weather;
@@ -65,6 +68,12 @@ pub struct Counts {
     pub families_killed: u64,
     /// How often a person had to sign in, the first time left out.
     pub logins: u64,
+    /// Steps of tasks that came to their end.
+    pub steps: u64,
+    /// Tasks that did.
+    pub tasks: u64,
+    /// Steps of which a person had to decide what became of them.
+    pub decisions: u64,
 }
 
 impl Counts {
@@ -74,6 +83,9 @@ impl Counts {
         self.reuses += more.reuses;
         self.families_killed += more.families_killed;
         self.logins += more.logins;
+        self.steps += more.steps;
+        self.tasks += more.tasks;
+        self.decisions += more.decisions;
     }
 }
 
@@ -104,7 +116,9 @@ pub fn run_flawed(seed: u64, hours: u64, keep_trace: bool, defect: Option<Defect
         world
     });
     let ended = world.log.end();
-    let mut counts = Counts { logins: world.logins.load(Ordering::Relaxed), ..Counts::default() };
+    let ledger::Worked { steps, tasks, decisions } = world.ledger.worked();
+    let logins = world.logins.load(Ordering::Relaxed);
+    let mut counts = Counts { logins, steps, tasks, decisions, ..Counts::default() };
     for way in world.ways.iter() {
         let server = way.server.counts();
         counts.add(&Counts {
@@ -112,7 +126,7 @@ pub fn run_flawed(seed: u64, hours: u64, keep_trace: bool, defect: Option<Defect
             renewals: server.renewals,
             reuses: server.reuses,
             families_killed: server.families_killed,
-            logins: 0,
+            ..Counts::default()
         });
     }
     let log::Ended { hash, lines: trace, hits, violation } = ended;
@@ -178,11 +192,12 @@ impl Summary {
         let virtual_hours = self.worlds * hours;
         let speed = virtual_hours as f64 / took.as_secs_f64().max(0.001);
         let hit = Fault::ALL.len() - self.missed().len();
-        let Counts { requests, renewals, reuses, families_killed, logins } = self.counts;
+        let Counts { requests, renewals, reuses, families_killed, logins, steps, tasks, decisions } = self.counts;
         format!(
             "{} worlds, {virtual_hours} virtual hours, {speed:.0} a second; {hit} of {} kinds of faults took effect, \
              {} times; {requests} token requests, {renewals} renewals, {reuses} refresh tokens used again, \
-             {families_killed} families lost (each excused), {logins} logins; {} promises broken",
+             {families_killed} families lost (each excused), {logins} logins; {steps} steps of {tasks} \
+             tasks, {decisions} decisions; {} promises broken",
             self.worlds,
             Fault::ALL.len(),
             self.hits.values().sum::<u64>(),

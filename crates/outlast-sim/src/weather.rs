@@ -161,8 +161,11 @@ async fn disk(world: &World, random: &Random) {
     world.disk.set_health(Health::Good);
 }
 
-/// A lock file is removed under whoever holds the lock.
+/// A lock file is removed under whoever holds the lock, and that of a task under its runner.
 async fn lock_cleaned(world: &World, random: &Random) {
+    if world.journals.clean_lock() {
+        world.log.hit(Fault::TaskLockCleaned);
+    }
     loop {
         let after = random.between(Duration::from_millis(1), Duration::from_millis(250));
         if let Some(grant) = world.disk.clean_lock(after).await {

@@ -4,12 +4,15 @@
 use crate::agent::Agent;
 use crate::defect::Defect;
 use crate::disk::{Disk, Health, ProcessStore};
+use crate::journal::{Journals, ProcessJournal};
 use crate::judge::Judge;
+use crate::ledger::Ledger;
 use crate::log::Log;
 use crate::network::{ProcessEndpoint, Skies, Way};
 use crate::personality::{Bound, Personality, TABLE};
 use crate::process::Process;
 use crate::random::Random;
+use crate::runner::Runner;
 use crate::server::Server;
 use outlast::{ClientAuth, GrantId, GrantSettings, Keeper, Provider, Secret, Settings};
 use std::collections::BTreeMap;
@@ -79,6 +82,8 @@ pub(crate) struct World {
     pub(crate) log: Arc<Log>,
     pub(crate) judge: Arc<Judge>,
     pub(crate) disk: Arc<Disk>,
+    pub(crate) journals: Arc<Journals>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) ways: Arc<Vec<Way>>,
     pub(crate) plans: Arc<Vec<GrantPlan>>,
     pub(crate) slots: usize,
@@ -129,9 +134,13 @@ impl World {
         }
         let plans = Arc::new(plans);
         let judge = Arc::new(Judge::new(&log, plans.len()));
+        let ledger = Arc::new(Ledger::new(&log));
+        let disk = Arc::new(Disk::new(&log, &judge, &plans, seed, defect));
         Arc::new(Self {
             seed,
-            disk: Arc::new(Disk::new(&log, &judge, &plans, seed, defect)),
+            journals: Arc::new(Journals::new(&log, &disk, &ledger, seed, defect)),
+            ledger,
+            disk,
             ways: Arc::new(ways.iter().map(|server| Way::new(&log, &judge, server, seed)).collect()),
             judge,
             plans,
@@ -195,6 +204,7 @@ impl World {
         };
         Settings::in_memory()
             .store(Arc::new(self.store(process)))
+            .journal(Arc::new(ProcessJournal { journals: Arc::clone(&self.journals), process: Arc::clone(process) }))
             .endpoint(Arc::new(endpoint))
             .clock(Arc::clone(process) as Arc<dyn outlast::Clock>)
             .grants(self.plans.iter().map(GrantPlan::settings))
@@ -210,16 +220,18 @@ impl World {
             let process = self.process(slot, incarnation);
             let keeper = self.open(&process);
             let refresher = keeper.refresh_in_background();
-            let working: Vec<_> = (0..agents)
+            let mut working: Vec<_> = (0..agents)
                 .map(|number| {
                     let (world, process, keeper) = (Arc::clone(&self), Arc::clone(&process), keeper.clone());
                     tokio::spawn(Agent { world, process, keeper, number }.work())
                 })
                 .collect();
+            working.push(tokio::spawn(Runner::new(&self, &process, &keeper).work()));
             self.lock().insert(slot, (Arc::clone(&process), keeper));
             process.dead().await;
             self.lock().remove(&slot);
             self.disk.release_all(&process);
+            self.journals.release_all(&process);
             drop(refresher);
             working.iter().for_each(tokio::task::JoinHandle::abort);
             tokio::time::sleep(random.between(Duration::from_millis(50), Duration::from_secs(20))).await;

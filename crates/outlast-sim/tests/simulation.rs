@@ -25,6 +25,7 @@ fn no_promise_is_broken_in_any_world_and_every_kind_of_fault_took_effect() {
     let missed = summary.missed();
     assert!(missed.len() * 10 <= Fault::ALL.len(), "these faults never took effect: {missed:?}");
     assert!(summary.counts.renewals > summary.worlds * 50, "{:?}", summary.counts);
+    assert!(summary.counts.steps > summary.worlds * 20 && summary.counts.decisions > 0, "{:?}", summary.counts);
 }
 
 #[test]

@@ -57,6 +57,8 @@ impl Known {
 /// The right to send one token request.
 pub(crate) struct Turn {
     server: Arc<Server>,
+    /// Whether it finds out if the server is back.
+    probes: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -116,7 +118,7 @@ impl Keeper {
         before.permits(now)?;
         let slot = server.slot(now);
         self.clock().sleep(now.until(slot)).await;
-        Ok(Some(Turn { server, _place: place }))
+        Ok(Some(Turn { server, probes: before.is_down(), _place: place }))
     }
 
     /// What all processes know of an outage of the grant's server; none where it has no server, or where
@@ -134,15 +136,15 @@ impl Keeper {
     /// server.
     pub(crate) async fn ended(&self, entry: &Entry, turn: Option<Turn>, answered: Option<bool>) {
         let (Some(turn), Some(answered)) = (turn, answered) else { return };
-        let now = self.now();
+        let (now, probes) = (self.now(), turn.probes);
         {
             let mut known = turn.server.known();
             if answered && known.outage.is_down() {
                 (known.slow_until, known.next_slot) = (now.plus(SLOW_FOR), now.plus(SLOW_GAP));
             }
-            known.outage = known.outage.after(answered, now);
+            known.outage = known.outage.after(answered, probes, now);
         }
-        let change = move |outage: Outage| outage.after(answered, now);
+        let change = move |outage: Outage| outage.after(answered, probes, now);
         let keeping = self.parts().store.outage(&entry.terms.authorization_server, &change);
         let kept = entry.at_disk.during(now, keeping).await;
         turn.server.known().is_kept = matches!(kept, Ok(Some(_)));

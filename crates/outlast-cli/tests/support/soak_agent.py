@@ -32,8 +32,16 @@ def work(grant, began, place):
             counts[response.status] += 1
             waits.append(time.monotonic() - asked)
             if response.status != 200 and len(troubles) < TROUBLES_MAX:
-                at, code = round(asked - began, 3), response.headers.get("outlast-code")
-                troubles.append([at, grant, response.status, code, content[:300].decode(errors="replace")])
+                code, said = response.headers.get("outlast-code"), content[:300].decode(errors="replace")
+                troubles.append({
+                    "second": round(asked - began, 3),
+                    "asked": asked,
+                    "answered": time.monotonic(),
+                    "grant": grant,
+                    "status": response.status,
+                    "code": code,
+                    "said": said,
+                })
         time.sleep(PAUSE)
 
 
