@@ -33,6 +33,7 @@ class Family:
         self.killed_by = None
         self.access_from = 0  # access tokens of earlier rotations are refused before their time
         self.counts = dict.fromkeys(("requests", "rotations", "repeats", "reuses", "refusals", "answers_broken"), 0)
+        self.used = 0  # the newest rotation whose access token the resource took
         self.answered = 0  # the newest rotation whose answer was handed to the kernel whole
 
     def told(self):
@@ -152,13 +153,13 @@ class Judge:
         return 200, {}
 
     def end_access(self, name):
-        """From here on the resource refuses every access token that this family was given so far. One whose answer
-        is still under way is not ended before anybody has it: no client could help that."""
+        """From here on the resource refuses every access token of this family up to the last that it took. A newer one
+        is not ended before its first use: nobody could tell that from a resource that has not heard of it yet."""
         with self.lock:
             family = self.families.get(name)
             if family is None:
                 return 404, {"error": "there is no such family"}
-            family.access_from = family.answered + 1
+            family.access_from = family.used + 1
             self.log("access-ended", family=name)
             return 200, {}
 
@@ -195,7 +196,10 @@ class Judge:
         """Whether a resource takes this access token: it lives out its time unless the family was killed."""
         with self.lock:
             family, rotation, ends_at = self.access.get(token, (None, None, 0))
-            return family is not None and family.alive and rotation >= family.access_from and time.time() < ends_at
+            good = family is not None and family.alive and rotation >= family.access_from and time.time() < ends_at
+            if good:
+                family.used = max(family.used, rotation)
+            return good
 
 
 class Handler(BaseHTTPRequestHandler):

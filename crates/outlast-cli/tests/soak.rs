@@ -26,6 +26,10 @@ const GRANTS_OF_EACH: usize = 10;
 const LIFE_SECONDS: u64 = 10;
 /// L3: an outage of at most a fifth of a token's life is seen by nobody.
 const OUTAGE_SECONDS: f64 = LIFE_SECONDS as f64 / 5.0;
+/// How far apart the outages of a server are.
+const OUTAGE_EVERY_SECONDS: f64 = LIFE_SECONDS as f64 * 2.0;
+/// How far apart the requests of a grant are that go wrong by themselves.
+const FAULT_EVERY_SECONDS: f64 = LIFE_SECONDS as f64 * 3.0;
 /// A grant's access tokens are ended early at most so often: more is not renewed for (D12).
 const ENDED_EVERY_SECONDS: f64 = 660.0;
 /// From here on the slope of the memory is a promise, and not the noise of a start.
@@ -78,44 +82,53 @@ impl Servers {
         server.is_multiple_of(2)
     }
 
-    /// One more thing goes wrong; its name.
-    fn go_wrong(&self, dice: &mut Dice, ended: &mut BTreeMap<String, f64>) -> &'static str {
+    /// One more thing goes wrong; its name. Where something went wrong just now, nothing does: what a client
+    /// can outlast is one outage in a life of its tokens, and not one on top of another.
+    fn go_wrong(&self, dice: &mut Dice, lately: &mut Lately) -> &'static str {
         let server = usize::try_from(dice.below(SERVERS as u64)).unwrap();
         let grant = format!("s{server}g{}", dice.below(GRANTS_OF_EACH as u64));
         let judge = &self.judges[server];
-        let one = |kind: &str| judge.fault(&json!({ "kind": kind, "family": grant, "seconds": 1 }));
         match dice.below(7) {
-            0 => {
+            0 if lately.is_past(&format!("s{server}"), OUTAGE_EVERY_SECONDS) => {
                 judge.fault(&json!({ "kind": "unavailable", "for": OUTAGE_SECONDS }));
                 "outage"
             }
-            1 => {
-                one("drop-before");
-                "connection closed"
-            }
-            2 => {
-                one("delay");
-                "told late"
-            }
-            3 => {
-                one("hold");
-                "carried out late"
-            }
-            4 if Self::forgives(server) => {
-                one("drop");
-                "answer lost"
-            }
-            5 if Self::forgives(server) => {
-                one("cut");
-                "answer cut"
-            }
-            _ if ended.get(&grant).is_none_or(|at| monotonic() - at > ENDED_EVERY_SECONDS) => {
-                ended.insert(grant.clone(), monotonic());
+            6 if lately.is_past(&format!("{grant} access"), ENDED_EVERY_SECONDS) => {
                 judge.end_access(&grant);
                 "access ended early"
             }
-            _ => "nothing",
+            kind => {
+                let wrong = match kind {
+                    1 => Some(("drop-before", "connection closed")),
+                    2 => Some(("delay", "told late")),
+                    3 => Some(("hold", "carried out late")),
+                    4 if Self::forgives(server) => Some(("drop", "answer lost")),
+                    5 if Self::forgives(server) => Some(("cut", "answer cut")),
+                    _ => None,
+                };
+                let Some((kind, name)) = wrong.filter(|_| lately.is_past(&grant, FAULT_EVERY_SECONDS)) else {
+                    return "nothing";
+                };
+                judge.fault(&json!({ "kind": kind, "family": grant, "seconds": 1 }));
+                name
+            }
         }
+    }
+}
+
+/// When what went wrong last.
+#[derive(Default)]
+struct Lately(BTreeMap<String, f64>);
+
+impl Lately {
+    /// Whether that went wrong longer ago, or never; if so, it does now.
+    fn is_past(&mut self, what: &str, seconds: f64) -> bool {
+        let now = monotonic();
+        let past = self.0.get(what).is_none_or(|at| now - at > seconds);
+        if past {
+            self.0.insert(what.to_owned(), now);
+        }
+        past
     }
 }
 
@@ -198,12 +211,12 @@ fn t16_agents_see_no_refusal_while_servers_go_wrong() {
     let mut daemon = Serving::serve(&home, "serve");
     let agents = [agent(&home, "run-1", seconds), agent(&home, "run-2", seconds)];
     let began = monotonic();
-    let (mut watched, mut ended, mut wrong) = (Watched::default(), BTreeMap::new(), BTreeMap::new());
+    let (mut watched, mut lately, mut wrong) = (Watched::default(), Lately::default(), BTreeMap::new());
     // The last faults come early enough to be over before the agents are.
     while monotonic() - began < seconds as f64 {
         watched.look(&daemon.child, monotonic() - began);
         if monotonic() - began < seconds as f64 - 10.0 {
-            *wrong.entry(servers.go_wrong(&mut dice, &mut ended)).or_insert(0) += 1;
+            *wrong.entry(servers.go_wrong(&mut dice, &mut lately)).or_insert(0) += 1;
         }
         std::thread::sleep(pause);
     }

@@ -435,7 +435,11 @@ mod tests {
         let later = see_grant(&grant(Some("r"), NOW)).under(down, NOW.plus(Duration::from_secs(3600)));
         assert!(later.what_to_do.contains("when a token is needed"), "{}", later.what_to_do);
         let up = see_grant(&grant(Some("r"), NOW));
-        assert_eq!(up.clone().under(Outage::default().after(false, false, NOW), NOW), up, "one lost answer is no outage");
+        assert_eq!(
+            up.clone().under(Outage::default().after(false, false, NOW), NOW),
+            up,
+            "one lost answer is no outage"
+        );
         let parked = Grant { standing: Standing::Parked { cause: Cause::Dead, since: NOW }, ..grant(Some("r"), NOW) };
         assert_eq!(see_grant(&parked).under(down, NOW), see_grant(&parked), "a person can end that one now");
     }

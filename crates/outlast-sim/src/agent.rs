@@ -18,6 +18,8 @@ use std::time::Duration;
 /// L2: the longest a caller of the keeper waits, in milliseconds, and what a slow disk adds to it.
 const ANSWER_MAX: u64 = 30_000;
 const DISK_SLACK: u64 = 12_000;
+/// F85: how long a logout may go unseen, in milliseconds, with what reading the record takes.
+const LOGOUT_SEEN_MAX: u64 = 1_000;
 /// S7: one request, one replay, and three more of each while the resource may lag (F49); each may be
 /// challenged for a nonce.
 const SENDS_MAX: u64 = 8;
@@ -63,11 +65,23 @@ impl Agent {
         }
         match &answer {
             Ok(token) => {
+                self.check_logout(grant, began);
                 self.world.judge.served(grant, &self.process, self.number, token.generation().0);
             }
             Err(error) => self.failed(grant, error),
         }
         answer.map(drop)
+    }
+
+    /// F85: a second after somebody signed out, nobody is served who could look and can tell.
+    fn check_logout(&self, grant: usize, began: u64) {
+        let Some(out) = self.world.judge.signed_out_at(grant) else { return };
+        let looks = self.world.disk.tells_changes && self.process.ran_since(out) && self.world.disk.is_well_since(out);
+        if looks && began > out + LOGOUT_SEEN_MAX {
+            self.world
+                .log
+                .violate("F85", format_args!("grant {grant}: a token is served {} ms after a logout", began - out));
+        }
     }
 
     fn failed(&self, grant: usize, error: &TokenError) {

@@ -46,7 +46,8 @@ fn is_owed(world: &World, grant: usize) -> bool {
     let stormed = plan.stormed_at.load(Ordering::Relaxed) + STORM_REMEMBERED > world.log.millis();
     let taken = tokens.is_some_and(|set| plan.server.takes_access(set.access.expose()));
     let revoked = plan.access_revoked_at.load(Ordering::Relaxed) + STOPPED_FOR > world.log.millis();
-    lives && !waits && (!(stormed || revoked) || taken)
+    let signed_out = world.judge.signed_out_at(grant).is_some();
+    !signed_out && lives && !waits && (!(stormed || revoked) || taken)
 }
 
 async fn look(world: &Arc<World>, grant: usize) {

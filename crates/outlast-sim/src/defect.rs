@@ -6,6 +6,8 @@
 pub enum Defect {
     /// What a runner writes that has lost its task is taken.
     FenceIgnored,
+    /// Nobody sees that somebody signed out elsewhere.
+    LogoutUnseen,
     /// Writes do not compare with what was read.
     NoCompareAndSwap,
     /// The note of intent is not written.
@@ -24,8 +26,9 @@ pub enum Defect {
 
 impl Defect {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::FenceIgnored,
+        Self::LogoutUnseen,
         Self::NoCompareAndSwap,
         Self::NoIntent,
         Self::NoLock,

@@ -39,6 +39,8 @@ struct State {
     locks: BTreeMap<GrantId, (u64, usize, u64)>,
     acquired: u64,
     health: Health,
+    /// When its health last changed.
+    sick_at: u64,
     outages: BTreeMap<String, Outage>,
 }
 
@@ -51,6 +53,8 @@ pub(crate) struct Disk {
     random: Random,
     defect: Option<Defect>,
     state: Mutex<State>,
+    /// Whether it tells that others wrote; some kinds of stores cannot.
+    pub(crate) tells_changes: bool,
     freed: Notify,
     taken: Notify,
 }
@@ -70,13 +74,22 @@ impl Disk {
             random: Random::of(seed, "disk"),
             defect,
             state: Mutex::default(),
+            tells_changes: seed % 4 == 1,
             freed: Notify::new(),
             taken: Notify::new(),
         }
     }
 
     pub(crate) fn set_health(&self, health: Health) {
-        self.lock().health = health;
+        let mut state = self.lock();
+        state.health = health;
+        state.sick_at = self.log.millis();
+    }
+
+    /// Whether it was well all the time since then.
+    pub(crate) fn is_well_since(&self, since: u64) -> bool {
+        let state = self.lock();
+        state.health == Health::Good && state.sick_at < since
     }
 
     /// The kernel releases what a dead process held.
@@ -183,6 +196,8 @@ impl Disk {
 pub(crate) struct ProcessStore {
     pub(crate) disk: Arc<Disk>,
     pub(crate) process: Arc<Process>,
+    /// The epoch of each record as it was last read here.
+    pub(crate) read: Arc<Mutex<BTreeMap<GrantId, u64>>>,
 }
 
 /// A lock that is held.
@@ -205,6 +220,10 @@ impl Drop for Held {
 }
 
 impl ProcessStore {
+    fn read_now(&self) -> MutexGuard<'_, BTreeMap<GrantId, u64>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn try_lock(&self, id: &GrantId) -> Option<Held> {
         let mut state = self.disk.lock();
         if state.locks.contains_key(id) && self.disk.defect != Some(Defect::NoLock) {
@@ -291,9 +310,29 @@ impl TokenStore for ProcessStore {
         Box::pin(async move {
             self.process.reach(Moment::AtLoad).await;
             self.disk.turn().await;
-            let found = self.disk.lock().records.get(id).and_then(|stored| stored.grant.clone());
+            let found = {
+                let state = self.disk.lock();
+                let stored = state.records.get(id);
+                self.read_now().insert(id.clone(), stored.map_or(0, |stored| stored.epoch));
+                stored.and_then(|stored| stored.grant.clone())
+            };
             self.process.running().await;
             Ok(found.map(|grant| self.disk.flawed(grant)))
+        })
+    }
+
+    fn changed<'a>(&'a self, grants: &'a [GrantId]) -> BoxFuture<'a, Result<Option<Vec<GrantId>>, StoreError>> {
+        Box::pin(async move {
+            self.process.running().await;
+            if !self.disk.tells_changes {
+                return Ok(None);
+            }
+            if self.disk.defect == Some(Defect::LogoutUnseen) {
+                return Ok(Some(Vec::new()));
+            }
+            let (state, read) = (self.disk.lock(), self.read_now());
+            let epoch = |id: &GrantId| state.records.get(id).map_or(0, |stored| stored.epoch);
+            Ok(Some(grants.iter().filter(|id| read.get(*id).is_some_and(|read| *read != epoch(id))).cloned().collect()))
         })
     }
 

@@ -54,6 +54,21 @@ struct Book {
     /// When a clock or a person made ordinary timing impossible.
     disturbed_at: Option<u64>,
     seen: BTreeMap<(usize, usize), (u64, bool)>,
+    /// When somebody last signed in, and last asked to be signed out.
+    signed_in_at: u64,
+    logout_asked_at: Option<u64>,
+    /// Since when the disk says that somebody signed out.
+    signed_out_at: Option<u64>,
+}
+
+impl Book {
+    /// A person signed in or out: what was to be waited for is over, and what was counted begins anew.
+    fn begin_anew(&mut self, now: u64) {
+        self.arrived = None;
+        self.told_to_wait_until = 0;
+        self.waits_until = 0;
+        self.disturbed_at = Some(now);
+    }
 }
 
 /// A rotation whose answer is not on the disk.
@@ -95,6 +110,11 @@ struct Doubted {
     definite: bool,
 }
 
+/// Whether somebody has signed out.
+fn is_signed_out(grant: &Grant) -> bool {
+    matches!(grant.standing, Standing::Revoking { .. } | Standing::Parked { cause: Cause::LoggedOut, .. })
+}
+
 /// When the renewal was begun that is noted there.
 fn intent(held: &Grant) -> Option<Timestamp> {
     match held.standing {
@@ -128,6 +148,7 @@ impl Judge {
             book.pending.clear();
             book.unpersisted.clear();
         }
+        self.check_logout(grant, &mut book, next);
         book.told_is_known |= matches!(next.standing, Standing::CoolingDown { .. });
         if let Some(held) = &held {
             self.check_change(grant, held, next);
@@ -143,6 +164,37 @@ impl Judge {
             self.log
                 .violate("D2", format_args!("grant {grant} is parked ({cause:?}) though its refresh token is good"));
         }
+    }
+
+    /// N24, N25: a logout ends what was signed in to before it was asked for, and nothing later.
+    fn check_logout(&self, grant: usize, book: &mut Book, next: &Grant) {
+        if !is_signed_out(next) {
+            book.signed_out_at = None;
+            return;
+        }
+        if book.signed_out_at.is_none() && book.logout_asked_at.is_none_or(|asked| asked < book.signed_in_at) {
+            self.log.violate("N24", format_args!("grant {grant} is signed out of, and nobody asked since the login"));
+        }
+        if book.signed_out_at.is_none() {
+            let now = self.log.millis();
+            book.signed_out_at = Some(now);
+            book.begin_anew(now);
+        }
+    }
+
+    /// Somebody asks to be signed out.
+    pub(crate) fn logout_asked(&self, grant: usize) {
+        self.book(grant).logout_asked_at = Some(self.log.millis());
+    }
+
+    /// A login is about to be written down.
+    pub(crate) fn signing_in(&self, grant: usize) {
+        self.book(grant).signed_in_at = self.log.millis();
+    }
+
+    /// Since when the disk says that somebody signed out of a grant.
+    pub(crate) fn signed_out_at(&self, grant: usize) -> Option<u64> {
+        self.book(grant).signed_out_at
     }
 
     fn check_change(&self, grant: usize, held: &Grant, next: &Grant) {
@@ -351,10 +403,7 @@ impl Judge {
         let now = self.log.millis();
         let mut book = self.book(grant);
         book.pending.clear();
-        book.arrived = None;
-        book.told_to_wait_until = 0;
-        book.waits_until = 0;
-        book.disturbed_at = Some(now);
+        book.begin_anew(now);
     }
 
     /// Clocks were moved: for a while nothing can be said of who renewed early.

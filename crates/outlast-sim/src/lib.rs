@@ -68,6 +68,8 @@ pub struct Counts {
     pub families_killed: u64,
     /// How often a person had to sign in, the first time left out.
     pub logins: u64,
+    /// How often a person signed out.
+    pub logouts: u64,
     /// Steps of tasks that came to their end.
     pub steps: u64,
     /// Tasks that did.
@@ -83,6 +85,7 @@ impl Counts {
         self.reuses += more.reuses;
         self.families_killed += more.families_killed;
         self.logins += more.logins;
+        self.logouts += more.logouts;
         self.steps += more.steps;
         self.tasks += more.tasks;
         self.decisions += more.decisions;
@@ -118,7 +121,8 @@ pub fn run_flawed(seed: u64, hours: u64, keep_trace: bool, defect: Option<Defect
     let ended = world.log.end();
     let ledger::Worked { steps, tasks, decisions } = world.ledger.worked();
     let logins = world.logins.load(Ordering::Relaxed);
-    let mut counts = Counts { logins, steps, tasks, decisions, ..Counts::default() };
+    let logouts = world.logouts.load(Ordering::Relaxed);
+    let mut counts = Counts { logins, logouts, steps, tasks, decisions, ..Counts::default() };
     for way in world.ways.iter() {
         let server = way.server.counts();
         counts.add(&Counts {
@@ -192,11 +196,12 @@ impl Summary {
         let virtual_hours = self.worlds * hours;
         let speed = virtual_hours as f64 / took.as_secs_f64().max(0.001);
         let hit = Fault::ALL.len() - self.missed().len();
-        let Counts { requests, renewals, reuses, families_killed, logins, steps, tasks, decisions } = self.counts;
+        let Counts { requests, renewals, reuses, families_killed, logins, logouts, steps, tasks, decisions } =
+            self.counts;
         format!(
             "{} worlds, {virtual_hours} virtual hours, {speed:.0} a second; {hit} of {} kinds of faults took effect, \
              {} times; {requests} token requests, {renewals} renewals, {reuses} refresh tokens used again, \
-             {families_killed} families lost (each excused), {logins} logins; {steps} steps of {tasks} \
+             {families_killed} families lost (each excused), {logins} logins, {logouts} logouts; {steps} steps of {tasks} \
              tasks, {decisions} decisions; {} promises broken",
             self.worlds,
             Fault::ALL.len(),

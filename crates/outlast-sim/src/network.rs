@@ -116,16 +116,51 @@ impl Drop for Waiting<'_> {
 impl TokenEndpoint for ProcessEndpoint {
     fn send<'a>(&'a self, lease: &'a Lease, request: &'a TokenRequest) -> BoxFuture<'a, Answer> {
         let grant = self.plans.iter().position(|plan| plan.id == *lease.grant()).expect("every grant is planned");
-        Box::pin(self.carry(lease, grant, request))
+        let revokes = Some(&request.endpoint) == self.plans[grant].server.revocation_endpoint().as_ref();
+        Box::pin(async move {
+            match revokes {
+                true => self.revoke(lease, grant, request).await,
+                false => self.carry(lease, grant, request).await,
+            }
+        })
     }
 
     fn ask<'a>(&'a self, _request: &'a TokenRequest) -> BoxFuture<'a, Answer> {
-        // Logins, revocation and introspection are no part of a simulated world.
+        // Logins and introspection are no part of a simulated world.
         Box::pin(async { Answer::Unsent(WireFault::Connect) })
     }
 }
 
 impl ProcessEndpoint {
+    /// A token is revoked: no renewal, and none of its promises is meant.
+    async fn revoke(&self, lease: &Lease, grant: usize, request: &TokenRequest) -> Answer {
+        let process = &self.process;
+        process.reach(Moment::BeforeSend).await;
+        let way = &self.ways[self.plans[grant].server.number];
+        if !lease.watch().is_held() {
+            return Answer::Unsent(WireFault::LeaseLost);
+        }
+        let form = self.form(way, request);
+        let fault = way.draw();
+        way.log.note(format_args!("process {}: grant {grant} is to be revoked, {fault:?}", process.slot));
+        if matches!(fault, Some(Fault::RateLimited | Fault::Unavailable)) {
+            way.transit().await;
+            process.running().await;
+            return complete(503, HeaderMap::new(), "busy");
+        }
+        if let Some(passage) = before_the_server(way, grant, fault).await {
+            process.running().await;
+            return passage.answer;
+        }
+        way.transit().await;
+        let said = way.server.revoke_token(form.get("token").map_or("", String::as_str));
+        process.reach(Moment::DuringSend).await;
+        way.transit().await;
+        let passage = after_the_server(way, fault, said).await;
+        process.reach(Moment::WithAnswer).await;
+        passage.answer
+    }
+
     async fn carry(&self, lease: &Lease, grant: usize, request: &TokenRequest) -> Answer {
         let process = &self.process;
         process.reach(Moment::BeforeSend).await;

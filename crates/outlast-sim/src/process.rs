@@ -71,6 +71,8 @@ pub(crate) struct Process {
     changed: Notify,
     /// How often it was stopped.
     stops: AtomicU64,
+    /// When it last went on.
+    resumed_at: AtomicU64,
     /// Where it is to die, and how often it passes there before.
     doom: Mutex<Option<(Moment, u64)>>,
 }
@@ -85,6 +87,7 @@ impl Process {
             life: Mutex::new(Life::Running),
             changed: Notify::new(),
             stops: AtomicU64::new(0),
+            resumed_at: AtomicU64::new(0),
             doom: Mutex::new(None),
         })
     }
@@ -113,7 +116,13 @@ impl Process {
         self.become_(Life::Stopped);
     }
 
+    /// Whether it ran all the time since then.
+    pub(crate) fn ran_since(&self, since: u64) -> bool {
+        *lock(&self.life) == Life::Running && self.resumed_at.load(Ordering::Relaxed) < since
+    }
+
     pub(crate) fn resume(&self) {
+        self.resumed_at.store(self.log.millis(), Ordering::Relaxed);
         self.become_(Life::Running);
     }
 

@@ -60,6 +60,8 @@ struct Spent {
 #[derive(Debug)]
 struct Access {
     grant: usize,
+    /// Nothing of one that is minted without a person.
+    family: Option<usize>,
     visible_at: u64,
     ends_at: u64,
     revoked: bool,
@@ -94,6 +96,11 @@ impl Server {
         format!("https://as{}.example/token", self.number)
     }
 
+    /// Where tokens are revoked; not every server revokes any.
+    pub(crate) fn revocation_endpoint(&self) -> Option<String> {
+        (self.number % 3 != 2).then(|| format!("https://as{}.example/revoke", self.number))
+    }
+
     pub(crate) fn issuer(&self) -> String {
         format!("https://as{}.example", self.number)
     }
@@ -113,7 +120,24 @@ impl Server {
         state.families.push(Family { grant, alive: true, live: Vec::new() });
         let family = state.families.len() - 1;
         let refresh = (self.personality.named != Named::Nowhere).then(|| state.new_refresh(self.number, family));
-        self.granted(&mut state, grant, refresh.as_deref(), refresh.as_deref())
+        self.granted(&mut state, (grant, Some(family)), refresh.as_deref(), refresh.as_deref())
+    }
+
+    /// Revokes a token (RFC 7009): a refresh token with all of its family.
+    pub(crate) fn revoke_token(&self, token: &str) -> Said {
+        let mut state = self.lock();
+        let family = state.refresh.get(token).map(|known| known.family);
+        if let Some(known) = state.access.get_mut(token) {
+            known.revoked = true;
+        } else if let Some(family) = family {
+            state.families[family].alive = false;
+            for access in state.access.values_mut().filter(|access| access.family == Some(family)) {
+                access.revoked = true;
+            }
+        } else {
+            self.log.violate("S6", format_args!("server {} is to revoke a token it never issued", self.number));
+        }
+        Said { status: 200, headers: HeaderMap::new(), body: String::new(), brings: None, kills_family: false }
     }
 
     /// Answers a token request.
@@ -126,7 +150,7 @@ impl Server {
         match form.get("grant_type").map(String::as_str) {
             Some("client_credentials") => {
                 state.counts.renewals += 1;
-                self.granted(&mut state, grant, None, None)
+                self.granted(&mut state, (grant, None), None, None)
             }
             Some("refresh_token") => {
                 let token = form.get("refresh_token").cloned().unwrap_or_default();
@@ -179,7 +203,7 @@ impl Server {
         };
         state.counts.renewals += 1;
         let named = (self.personality.named == Named::Next).then_some(next.as_str());
-        self.granted(state, grant, named, Some(&next))
+        self.granted(state, (grant, Some(family)), named, Some(&next))
     }
 
     fn reuse(&self, state: &mut State, family: usize, kills_family: bool) -> Said {
@@ -192,14 +216,20 @@ impl Server {
     }
 
     /// A success: a new access token, and the refresh token that is named in it.
-    fn granted(&self, state: &mut State, grant: usize, named: Option<&str>, brings: Option<&str>) -> Said {
+    fn granted(
+        &self,
+        state: &mut State,
+        (grant, family): (usize, Option<usize>),
+        named: Option<&str>,
+        brings: Option<&str>,
+    ) -> Said {
         let now = self.log.millis();
         let personality = self.personality;
         state.issued += 1;
         let access = format!("at-{}-{}", self.number, state.issued);
         let life = u64::try_from(personality.life.as_millis()).unwrap_or(u64::MAX);
         let lag = u64::try_from(personality.lag.as_millis()).unwrap_or(0);
-        let known = Access { grant, visible_at: now + lag, ends_at: now.saturating_add(life), revoked: false };
+        let known = Access { grant, family, visible_at: now + lag, ends_at: now.saturating_add(life), revoked: false };
         state.access.insert(access.clone(), known);
         let mut members = vec![
             ("access_token", json!(access)),

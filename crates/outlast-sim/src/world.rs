@@ -53,6 +53,7 @@ impl GrantPlan {
         let provider = Provider {
             token_endpoint: self.server.token_endpoint(),
             issuer: Some(self.server.issuer()),
+            revocation_endpoint: self.server.revocation_endpoint(),
             ..Provider::default()
         };
         let (grant_type, client_auth) = if self.minted {
@@ -88,11 +89,14 @@ pub(crate) struct World {
     pub(crate) plans: Arc<Vec<GrantPlan>>,
     pub(crate) slots: usize,
     pub(crate) logins: AtomicU64,
+    pub(crate) logouts: AtomicU64,
     /// How far the machine's wall clock is off, in milliseconds.
     pub(crate) wall_offset: AtomicI64,
     /// What the processes of this boot agreed on: how far it was off when the first of them started.
     pub(crate) agreed_offset: Mutex<Option<i64>>,
     running: Mutex<BTreeMap<usize, (Arc<Process>, Keeper)>>,
+    /// The last command that somebody ran besides them.
+    pub(crate) command: Mutex<Option<Arc<Process>>>,
 }
 
 impl World {
@@ -146,9 +150,11 @@ impl World {
             plans,
             slots,
             logins: AtomicU64::new(0),
+            logouts: AtomicU64::new(0),
             wall_offset: AtomicI64::new(0),
             agreed_offset: Mutex::default(),
             running: Mutex::default(),
+            command: Mutex::default(),
             log,
         })
     }
@@ -192,7 +198,7 @@ impl World {
 
     /// The disk as a process sees it.
     pub(crate) fn store(&self, process: &Arc<Process>) -> ProcessStore {
-        ProcessStore { disk: Arc::clone(&self.disk), process: Arc::clone(process) }
+        ProcessStore { disk: Arc::clone(&self.disk), process: Arc::clone(process), read: Arc::default() }
     }
 
     pub(crate) fn open(&self, process: &Arc<Process>) -> Keeper {
@@ -245,7 +251,8 @@ impl World {
             way.server.storm(0);
         }
         self.disk.set_health(Health::Good);
-        for (process, _) in self.running() {
+        let command = self.command.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for process in self.running().into_iter().map(|(process, _)| process).chain(command) {
             process.doom(None);
             process.resume();
         }
