@@ -116,9 +116,13 @@ async fn tried(shared: &Shared, unit: &Unit, prepared: &Prepared) -> Result<End,
 /// A step that was tried as often as this run may. Another run tries it again, unless it has failed so often by
 /// now, in whichever runs, that a person decides first.
 async fn used_up(shared: &Shared, key: &StepKey, reason: String) -> Result<TaskError, TaskError> {
-    let is_poisoned = shared.task.look(|view| view.step(key).is_some_and(StepView::is_poisoned)).await?;
-    let advice = if is_poisoned { Advice::Decide } else { Advice::Retry };
-    Ok(TaskError::Failed { key: key.clone(), reason, advice })
+    let poisoned = |step: &&StepView| step.is_poisoned();
+    let failures = shared.task.look(|view| view.step(key).filter(poisoned).map(|step| step.failures)).await?;
+    let (task, key) = (shared.task.id().clone(), key.clone());
+    Ok(match failures {
+        Some(failures) => TaskError::Poisoned { task, key, failures, reason },
+        None => TaskError::Failed { key, reason, advice: Advice::Retry },
+    })
 }
 
 /// A step that may not wait for the pause after a failure: where a person is needed, that is what it waits for.
