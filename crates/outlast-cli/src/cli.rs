@@ -33,6 +33,9 @@ pub(crate) enum Verb {
     Completions(commands::completions::Arguments),
     /// Show the whole story in about a minute, in memory, no account needed
     Demo(commands::demo::Arguments),
+    /// A part of the demo
+    #[command(name = crate::demo::life::VERB, hide = true)]
+    DemoAgent,
     /// Check configuration, key, store, clock, servers and sidecar; name each fault and its mend
     Doctor(commands::doctor::Arguments),
     /// Judge a reply, or recorded traffic, and say what to do

@@ -1,7 +1,9 @@
 //! The demo: one task told three ways, each against a strict server of its own, side by side.
 
 pub(crate) mod agent;
+pub(crate) mod life;
 mod progress;
+pub(crate) mod report;
 pub(crate) mod story;
 pub(crate) mod table;
 mod trouble;
@@ -19,10 +21,10 @@ rotates refresh tokens and revokes everything when one is used twice. Three runs
   fixed-token         the workers keep the token they were started with
   refresh-per-worker  each worker refreshes by itself when it meets a 401
   outlast             the workers of fixed-token, through the sidecar, each paid call recorded in a task
-A second after 18 steps are done, or at 10 seconds where it never comes so far, the agent of each run
-is stopped in the middle of its steps and started again; one that has given up before is started again
-then. (Its workers are aborted, not a process killed.) The first two begin at step 0 with a fresh grant,
-for they keep no record; the third goes on from its task, which is opened anew. Only the third has to
+A second after 18 steps are done, or at 10 seconds where it never comes so far, the agent of each run,
+a process of its own, is killed in the middle of its steps (SIGKILL) and started again; one that has
+given up before is started again then. The first two begin at step 0 with a fresh grant, for they keep
+no record; the third asks for its task at the sidecar and goes on there. Only the third has to
 cope with an outage of the token endpoint, with access tokens that are revoked, and with the whole grant
 revoked, until the demo signs in again with a device code, as a person would.
 ";

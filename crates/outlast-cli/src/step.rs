@@ -11,6 +11,7 @@ pub(crate) use local::runner_named;
 use local::{LocalRun, Opened};
 use outlast::task::{JournalError, Recorded, StepKey, Task, TaskError, TaskId};
 use outlast::{GrantId, Keeper, Process, Timestamp};
+pub(crate) use runner::Answered;
 use runner::{Refused, Runner, RunnerRun};
 use std::cell::OnceCell;
 use std::convert::Infallible;
@@ -112,6 +113,11 @@ pub(crate) async fn begin(context: &Context, wish: &Wish, kept: &OnceCell<Keeper
     }
 }
 
+/// Begins the step through the sidecar behind this socket and no other way; nothing where that is not to be had.
+pub(crate) async fn begin_through(socket: &Path, wish: &Wish) -> Option<Answered> {
+    Runner::connect(socket, false).await?.begin(wish, wish.deadline()).await.ok()
+}
+
 async fn begin_silently(context: &Context, wish: &Wish, kept: &OnceCell<Keeper>) -> Result<Begun, Fault> {
     let deadline = wish.deadline();
     // The runner that this process is part of, if it is still there.
@@ -130,7 +136,8 @@ async fn begin_silently(context: &Context, wish: &Wish, kept: &OnceCell<Keeper>)
         match seat {
             Seat::Local(task) => return local::begin(task, wish).await,
             Seat::Runner(runner) => match runner.begin(wish, deadline).await {
-                Ok(begun) => return Ok(begun),
+                Ok(Answered::Done(recorded)) => return Ok(Begun::Reuse(recorded)),
+                Ok(Answered::Run(run)) => return Ok(Begun::Run(Run::Runner(run))),
                 // It has ended, or serves another task.
                 Err(Refused::Elsewhere) => {}
                 Err(Refused::Told(fault)) => return Err(*fault),

@@ -26,8 +26,9 @@ fn through_outlast_every_step_is_done_and_without_it_the_task_fails() {
     assert_eq!(outlast["grant_alive"], true, "{told}");
     assert!(outlast["token_requests"].as_u64().unwrap() > 0, "{told}");
     assert_eq!((&outlast["steps_run_twice"], &outlast["logins"]), (&0.into(), &1.into()), "{told}");
-    // A call may have been answered and not yet been recorded when its worker was stopped.
+    // A call may have been answered and not yet been recorded when its agent was killed.
     assert!(outlast["work_paid_twice"].as_u64().unwrap() <= 4, "{told}");
+    assert_eq!(outlast["killed_by_signal"], 9, "the first agent was a process, and was killed: {told}");
     let fixed = run(&told, "fixed-token");
     for plain in [fixed, run(&told, "refresh-per-worker")] {
         let (done, twice) = (plain["steps_done"].as_u64().unwrap(), plain["steps_run_twice"].as_u64().unwrap());

@@ -19,9 +19,9 @@ struct Kept {
     /// Which task of that name it is: one may be deleted, and made anew.
     number: u64,
     view: TaskView,
-    /// What the disk said it refused and has all the same: whoever wrote it writes over it, and whoever takes
-    /// the task up next finds it.
-    refused: Vec<Entry>,
+    /// What the disk said it refused and has all the same, and by which claim: that one writes over it, and
+    /// another, which takes the task up, writes behind it.
+    refused: Option<(u64, Vec<Entry>)>,
     /// Which claim holds it, and in which life of which process.
     holder: Option<(u64, usize, u64)>,
 }
@@ -95,10 +95,6 @@ impl Journals {
             return Err(JournalError::Busy { task: task.clone(), runner: kept.view.runner.clone() });
         }
         kept.holder = Some((claim, process.slot, process.incarnation));
-        // Whoever reads it now finds on the disk what is there.
-        let found = std::mem::take(&mut kept.refused);
-        found.iter().for_each(|entry| self.ledger.durable(task, kept.number, &entry.event));
-        found.into_iter().for_each(|entry| kept.view.apply(entry));
         let (journals, process) = (Arc::clone(self), Arc::clone(process));
         Ok(Held { journals, process, task: task.clone(), number: kept.number, claim })
     }
@@ -108,8 +104,8 @@ impl Journals {
         let mut state = self.lock();
         let kept = state.tasks.get_mut(&held.task).filter(|kept| self.is_current(kept, held, fence));
         let Some(kept) = kept else { return Err(JournalError::Fenced { task: held.task.clone() }) };
-        kept.refused.clear();
-        for entry in entries {
+        let left = kept.refused.take().filter(|(claim, _)| *claim != held.claim).map(|(_, left)| left);
+        for entry in left.iter().flatten().chain(entries) {
             self.ledger.durable(&held.task, kept.number, &entry.event);
             kept.view.apply(entry.clone());
         }
@@ -121,7 +117,7 @@ impl Journals {
         let mut state = self.lock();
         let kept = state.tasks.get_mut(&held.task).filter(|kept| self.is_current(kept, held, fence));
         if let Some(kept) = kept {
-            kept.refused = entries;
+            kept.refused = Some((held.claim, entries));
         }
     }
 
@@ -252,7 +248,7 @@ impl Journal for ProcessJournal {
             let state = self.journals.lock();
             let found = state.tasks.get(task).map(|kept| {
                 let mut view = kept.view.clone();
-                kept.refused.iter().for_each(|entry| view.apply(entry.clone()));
+                kept.refused.iter().flat_map(|(_, left)| left).for_each(|entry| view.apply(entry.clone()));
                 view
             });
             Ok(found)

@@ -4,6 +4,7 @@ pub(crate) mod add;
 pub(crate) mod adopt;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod demo_agent;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod grant;
@@ -34,6 +35,7 @@ pub(crate) fn run(verb: Verb) -> Done {
         Verb::Adopt(arguments) => adopt::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::DemoAgent => demo_agent::run(),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Grant(arguments) => grant::run(&arguments),
@@ -73,6 +75,6 @@ pub(crate) fn wants_json(verb: &Verb) -> bool {
         Verb::Headers(_) => false,
         Verb::Add(arguments) => arguments.json,
         Verb::Adopt(arguments) => arguments.json,
-        Verb::Completions(_) | Verb::Run(_) | Verb::Serve(_) | Verb::Step(_) => false,
+        Verb::Completions(_) | Verb::DemoAgent | Verb::Run(_) | Verb::Serve(_) | Verb::Step(_) => false,
     }
 }

@@ -1,7 +1,9 @@
 //! The agent of the demo: four workers share 24 steps. It knows an address and a key, both fixed
 //! at its start, and does with a refusal what its story says. Where it has a journal each call that was
-//! answered is recorded, and never made again.
+//! answered is recorded there, and never made again.
 
+use super::report::Said;
+use crate::step::{Answered, Wish, begin_through};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -9,11 +11,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use outlast::GrantId;
-use outlast::task::{Begun, Failure, Recorded, Step, Task};
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use outlast::task::{Recorded, StepKey, TaskId};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Steps of the task.
 pub(crate) const STEPS: usize = 24;
@@ -31,70 +35,38 @@ const CALL_TIME_MAX: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// A plain HTTP client, as an agent would use.
-pub(crate) type Http = Client<HttpConnector, Full<Bytes>>;
+type Http = Client<HttpConnector, Full<Bytes>>;
 
 /// A new client with connections of its own.
-pub(crate) fn http() -> Http {
+fn http() -> Http {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-/// What happened so far, over all starts of the agent, counted by the workers themselves.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    steps: Mutex<Steps>,
-    /// Steps that were given up since the last start.
-    pub(crate) failed: AtomicUsize,
-    /// Answers 401 that a worker saw.
-    pub(crate) unauthorized: AtomicU64,
-    /// Calls sent.
-    pub(crate) calls: AtomicU64,
+/// All that an agent is told.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Orders {
+    /// What the API's paths are appended to.
+    pub(crate) base: String,
+    /// The bearer it presents.
+    pub(crate) key: String,
+    /// What its workers refresh with, where they do so by themselves.
+    pub(crate) own: Option<OwnTokens>,
+    /// Where calls that were answered are recorded.
+    pub(crate) journal: Option<Journal>,
 }
 
-#[derive(Debug, Default)]
-struct Steps {
-    /// Those whose every call was answered 200.
-    done: BTreeSet<usize>,
-    /// Those of them of which a call was made once more.
-    run_twice: BTreeSet<usize>,
-}
-
-impl Tally {
-    /// Steps whose every call was answered 200.
-    pub(crate) fn done(&self) -> usize {
-        self.steps().done.len()
-    }
-
-    /// Steps that were begun again after they had been done.
-    pub(crate) fn run_twice(&self) -> usize {
-        self.steps().run_twice.len()
-    }
-
-    fn note_call(&self, step: usize) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        let mut steps = self.steps();
-        if steps.done.contains(&step) {
-            steps.run_twice.insert(step);
-        }
-    }
-
-    fn note_done(&self, step: usize) {
-        self.steps().done.insert(step);
-    }
-
-    fn steps(&self) -> MutexGuard<'_, Steps> {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a worker does when it is refused.
-pub(crate) enum OnRefusal {
-    /// Nothing: it has nothing but the key it was given.
-    Repeat,
-    /// Refreshes by itself, with the token set it read at its start.
-    Refresh(OwnTokens),
+/// A task of a sidecar.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Journal {
+    /// The sidecar's control socket.
+    pub(crate) socket: PathBuf,
+    pub(crate) task: String,
+    /// The grant that every call needs.
+    pub(crate) grant: String,
 }
 
 /// The token set of one worker that refreshes by itself.
+#[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct OwnTokens {
     pub(crate) endpoint: String,
     pub(crate) client_id: String,
@@ -109,33 +81,43 @@ enum Recall {
 }
 
 /// One worker.
-pub(crate) struct Worker {
-    pub(crate) http: Http,
-    /// What the API's paths are appended to.
-    pub(crate) base: String,
-    /// The bearer it presents.
-    pub(crate) key: String,
-    pub(crate) on_refusal: OnRefusal,
-    /// Where calls that were answered are recorded, and the grant they need.
-    pub(crate) journal: Option<(Task, GrantId)>,
-    /// The next step that no worker of this start has taken.
-    pub(crate) next: Arc<AtomicUsize>,
-    pub(crate) tally: Arc<Tally>,
+struct Worker {
+    http: Http,
+    base: String,
+    key: String,
+    own: Option<OwnTokens>,
+    journal: Option<Journal>,
+    /// The next step that no worker has taken.
+    next: Arc<AtomicUsize>,
+}
+
+impl Orders {
+    /// Carries them out, until no step is left.
+    pub(crate) async fn work(self) {
+        let next = Arc::new(AtomicUsize::new(0));
+        let worker = || Worker {
+            http: http(),
+            base: self.base.clone(),
+            key: self.key.clone(),
+            own: self.own.clone(),
+            journal: self.journal.clone(),
+            next: Arc::clone(&next),
+        };
+        let working: JoinSet<()> = (0..WORKERS).map(|_| worker().work()).collect();
+        working.join_all().await;
+    }
 }
 
 impl Worker {
     /// Takes steps until none is left.
-    pub(crate) async fn work(mut self) {
+    async fn work(mut self) {
         loop {
             let step = self.next.fetch_add(1, Ordering::Relaxed);
             if step >= STEPS {
                 return;
             }
-            if self.step(step).await {
-                self.tally.note_done(step);
-            } else {
-                self.tally.failed.fetch_add(1, Ordering::Relaxed);
-            }
+            let done = self.step(step).await;
+            if done { Said::Done(step) } else { Said::GivenUp(step) }.say();
         }
     }
 
@@ -143,7 +125,7 @@ impl Worker {
         for call in 0..CALLS_PER_STEP {
             let answered = match self.journal.clone() {
                 None => self.call_until_answered(step, call).await,
-                Some((task, grant)) => match self.call_once(step, call, &task, &grant).await {
+                Some(journal) => match self.call_once(step, call, &journal).await {
                     Some(Recall::Recorded) => continue,
                     Some(Recall::Answered) => true,
                     None => false,
@@ -158,20 +140,17 @@ impl Worker {
     }
 
     /// Makes the call unless it is recorded; recorded it is before anything is made of its answer.
-    async fn call_once(&mut self, step: usize, call: usize, task: &Task, grant: &GrantId) -> Option<Recall> {
-        // A call that only reads: one whose answer was not recorded may be made again without a question.
-        let wanted = Step::idempotent(format!("step-{step:02}-call-{call}")).ok()?;
-        let run = match task.begin(&wanted.grants([grant]).min_ttl(Duration::ZERO)).await.ok()? {
-            Begun::Reuse(_) => return Some(Recall::Recorded),
-            Begun::Run(run) => run,
+    async fn call_once(&mut self, step: usize, call: usize, journal: &Journal) -> Option<Recall> {
+        let mut run = match begin_through(&journal.socket, &journal.wish(step, call)?).await? {
+            Answered::Done(_) => return Some(Recall::Recorded),
+            Answered::Run(run) => run,
         };
-        if self.call_until_answered(step, call).await {
-            run.complete(Recorded { exit: None, bytes: b"200".to_vec() }).await.ok()?;
-            return Some(Recall::Answered);
+        if !self.call_until_answered(step, call).await {
+            // Whoever goes away lets a step go that may be run again.
+            return None;
         }
-        // The step is given up either way; whether that could be recorded changes nothing here.
-        drop(run.fail(Failure::undone("the call was not answered")).await);
-        None
+        run.tell_done(&Recorded { exit: None, bytes: b"200".to_vec() }).await?.ok()?;
+        Some(Recall::Answered)
     }
 
     async fn call_until_answered(&mut self, step: usize, call: usize) -> bool {
@@ -179,7 +158,7 @@ impl Worker {
             match self.call(step, call).await {
                 Some(StatusCode::OK) => return true,
                 Some(StatusCode::UNAUTHORIZED) => {
-                    self.tally.unauthorized.fetch_add(1, Ordering::Relaxed);
+                    Said::Refused.say();
                     // A client whose refresh is refused tells its user to sign in and stops here.
                     if !self.meet_refusal().await {
                         return false;
@@ -192,7 +171,7 @@ impl Worker {
     }
 
     async fn call(&self, step: usize, call: usize) -> Option<StatusCode> {
-        self.tally.note_call(step);
+        Said::Call(step).say();
         let request = Request::builder()
             .method(Method::GET)
             .uri(format!("{}/api/step/{step}/call/{call}", self.base))
@@ -203,19 +182,33 @@ impl Worker {
     }
 
     async fn meet_refusal(&mut self) -> bool {
-        match &mut self.on_refusal {
-            OnRefusal::Repeat => {
-                tokio::time::sleep(PAUSE).await;
+        let Some(own) = &mut self.own else {
+            // It has nothing but the key it was given.
+            tokio::time::sleep(PAUSE).await;
+            return true;
+        };
+        match own.refresh(&self.http).await {
+            Some(access_token) => {
+                self.key = access_token;
                 true
             }
-            OnRefusal::Refresh(own) => match own.refresh(&self.http).await {
-                Some(access_token) => {
-                    self.key = access_token;
-                    true
-                }
-                None => false,
-            },
+            None => false,
         }
+    }
+}
+
+impl Journal {
+    /// A call that only reads: one whose answer was not recorded may be made again without a question.
+    fn wish(&self, step: usize, call: usize) -> Option<Wish> {
+        Some(Wish {
+            task: TaskId::parse(&self.task).ok()?,
+            key: StepKey::parse(&format!("step-{step:02}-call-{call}")).ok()?,
+            idempotent: true,
+            grants: vec![GrantId::parse(&self.grant).ok()?],
+            input: None,
+            min_ttl: Some(Duration::ZERO),
+            hold: None,
+        })
     }
 }
 

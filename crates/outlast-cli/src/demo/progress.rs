@@ -1,7 +1,8 @@
 //! Shows how far the stories are while they run: bars on a terminal, lines elsewhere; and what befalls
 //! them, a line each.
 
-use super::agent::{STEPS, Tally};
+use super::agent::STEPS;
+use super::report::Tally;
 use crate::output;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::sync::Arc;

@@ -1,20 +1,22 @@
 //! The three stories: the same task and the same kind of server, told with three kinds of client.
 
-use super::agent::{CALLS_PER_STEP, OnRefusal, OwnTokens, STEPS, Tally, WORKERS, Worker, http};
+use super::agent::{CALLS_PER_STEP, Journal, Orders, OwnTokens, STEPS};
+use super::life::Life;
 use super::progress::{Events, Watched};
+use super::report::Tally;
 use super::table::Run;
 use super::trouble;
 use crate::exit::Fault;
 use crate::local_sidecar::LocalSidecar;
 use crate::private_folder::PrivateFolder;
-use outlast::task::{Task, TaskId, TaskSettings};
+use outlast::task::{Task, TaskId};
 use outlast::{
     ClientAuth, Clock, Code, GrantId, GrantSettings, Keeper, Secret, Server, SystemClock, TokenSet, read_token_set,
 };
 use outlast_daemon::TaskReach;
 use outlast_sandbox::{Sandbox, Settings};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -24,11 +26,11 @@ pub(crate) const OUTLAST: &str = "outlast";
 const GRANT: &str = "demo";
 /// Name of the task in it.
 const TASK: &str = "demo";
-/// After how many steps the agent is stopped and started again, and when at the latest where it keeps no
+/// After how many steps the agent is killed and started again, and when at the latest where it keeps no
 /// record: it never comes so far.
 const STOP_AT_STEPS: usize = 18;
 const STOP_AFTER: Duration = Duration::from_secs(10);
-/// How much later it is stopped: the workers end their steps together, and are to be in the midst of the next.
+/// How much later it is killed: the workers end their steps together, and are to be in the midst of the next.
 const STOP_LATER: Duration = Duration::from_millis(900);
 /// How often it is looked whether it has come so far.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -92,7 +94,9 @@ impl Story {
         let response = read_token_set(&sandbox.issue().token_response().to_string());
         let response = response.ok_or_else(|| Fault::new(Code::Internal, "the sandbox issued no token set"))?;
         keeper.grant(&grant)?.import(TokenSet::first(response, SystemClock::new().now())).await?;
-        let sidecar = LocalSidecar::start(keeper.clone(), folder.path(), HOLD, TaskReach::Nothing).await?;
+        let id = TaskId::parse(TASK).map_err(|why| Fault::new(Code::Internal, why))?;
+        let task = Task::open(&keeper, &id).await?;
+        let sidecar = LocalSidecar::start(keeper.clone(), folder.path(), HOLD, TaskReach::Only(task)).await?;
         Ok(Self::new(sandbox, Design::Outlast(Box::new(Outlast { keeper, grant, sidecar, folder }))))
     }
 
@@ -105,14 +109,13 @@ impl Story {
         Watched { name: self.design.name(), tally: Arc::clone(&self.tally) }
     }
 
-    /// Lets the agent work, stops it, lets it work to its end, and reports what it and the server counted.
+    /// Lets the agent work, kills it, lets another do the rest, and reports what they and the server counted.
     pub(crate) async fn tell(self, at_most: Duration, events: &Events) -> Result<Run, Fault> {
         let clock = SystemClock::new();
         let begun = clock.now();
-        // Whoever is not done by then is stopped where he is; his step counts as not done.
-        if let Ok(failed) = tokio::time::timeout(at_most, self.work_twice(events)).await {
-            failed?;
-        }
+        // Whoever is not done by then is killed where he is; his step counts as not done.
+        let worked = tokio::time::timeout(at_most, self.work_twice(events)).await;
+        let killed_by_signal = worked.unwrap_or(Ok(None))?;
         let seconds = clock.now().since(begun).as_secs_f64();
         let (name, counters, calls) =
             (self.design.name(), self.sandbox.counters(), self.tally.calls.load(Ordering::Relaxed));
@@ -123,6 +126,7 @@ impl Story {
         let steps_done = self.tally.done();
         Ok(Run {
             name,
+            killed_by_signal,
             steps_done,
             steps_run_twice: self.tally.run_twice(),
             work_paid_twice: counters.work_repeated,
@@ -137,28 +141,30 @@ impl Story {
         })
     }
 
-    async fn work_twice(&self, events: &Events) -> Result<(), Fault> {
+    /// Which signal ended the first agent, if one did.
+    async fn work_twice(&self, events: &Events) -> Result<Option<i32>, Fault> {
         // All that is under way ends with this: dropped, a set of tasks aborts them.
         let mut trouble = JoinSet::new();
         if let Design::Outlast(_) = self.design {
             trouble.spawn(trouble::outage_and_revoked_tokens(Arc::clone(&self.sandbox), events.clone()));
         }
-        let mut working = self.start().await?;
-        let how = tokio::select! {
-            () = self.time_to_stop() => "is stopped",
-            () = async { while working.join_next().await.is_some() {} } => "has given up",
-        };
-        working.shutdown().await;
+        let mut first = self.start().await?;
+        tokio::select! {
+            () = self.time_to_stop() => {}
+            () = first.ended() => {}
+        }
+        let killed = first.kill().await;
+        let how = if killed.is_some() { "is killed" } else { "has given up" };
         let done = self.tally.done();
         events.tell(self.design.name(), &format!("the agent {how} at {done} of {STEPS} steps, and is started again"));
         self.tally.failed.store(0, Ordering::Relaxed);
-        let mut working = self.start().await?;
+        let mut second = self.start().await?;
         if let Design::Outlast(outlast) = &self.design {
             let handle = outlast.keeper.grant(&outlast.grant)?;
             trouble.spawn(trouble::revoked_grant_and_login(Arc::clone(&self.sandbox), handle, events.clone()));
         }
-        while working.join_next().await.is_some() {}
-        Ok(())
+        second.ended().await;
+        Ok(killed)
     }
 
     async fn time_to_stop(&self) {
@@ -176,40 +182,28 @@ impl Story {
         }
     }
 
-    /// Starts the agent: four workers, who know nothing but what they are given here.
-    async fn start(&self) -> Result<JoinSet<()>, Fault> {
-        let next = Arc::new(AtomicUsize::new(0));
-        let worker = |base: &str, key: &str, on_refusal, journal| Worker {
-            http: http(),
-            base: base.to_owned(),
-            key: key.to_owned(),
-            on_refusal,
-            journal,
-            next: Arc::clone(&next),
-            tally: Arc::clone(&self.tally),
-        };
-        let workers: Vec<Worker> = match &self.design {
-            Design::FixedToken => {
-                let key = self.sandbox.issue().access;
-                (0..WORKERS).map(|_| worker(self.sandbox.api(), &key, OnRefusal::Repeat, None)).collect()
-            }
-            Design::Outlast(outlast) => {
-                let id = TaskId::parse(TASK).map_err(|why| Fault::new(Code::Internal, why))?;
-                // The steps of the workers that were aborted give it back one by one.
-                let patience = TaskSettings { patience: HOLD, ..TaskSettings::default() };
-                let task = Task::open_with(&outlast.keeper, &id, patience).await?;
-                let base = format!("{}/{GRANT}", outlast.sidecar.url());
-                let key = outlast.sidecar.capability().expose();
-                let journal = || Some((task.clone(), outlast.grant.clone()));
-                (0..WORKERS).map(|_| worker(&base, key, OnRefusal::Repeat, journal())).collect()
-            }
+    /// Starts the agent, which knows nothing but what it is told here.
+    async fn start(&self) -> Result<Life, Fault> {
+        let api = self.sandbox.api().to_owned();
+        let orders = match &self.design {
+            Design::FixedToken => Orders { base: api, key: self.sandbox.issue().access, own: None, journal: None },
+            Design::Outlast(outlast) => Orders {
+                base: format!("{}/{GRANT}", outlast.sidecar.url()),
+                key: outlast.sidecar.capability().expose().to_owned(),
+                own: None,
+                journal: Some(Journal {
+                    socket: outlast.sidecar.socket().to_owned(),
+                    task: TASK.to_owned(),
+                    grant: GRANT.to_owned(),
+                }),
+            },
             Design::RefreshPerWorker => {
                 let issued = self.sandbox.issue();
-                let own = || OnRefusal::Refresh(own_tokens(&self.sandbox, &issued.refresh));
-                (0..WORKERS).map(|_| worker(self.sandbox.api(), &issued.access, own(), None)).collect()
+                let own = own_tokens(&self.sandbox, &issued.refresh);
+                Orders { base: api, key: issued.access, own: Some(own), journal: None }
             }
         };
-        Ok(workers.into_iter().map(Worker::work).collect())
+        Life::begin(&orders, Arc::clone(&self.tally)).await
     }
 }
 

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 pub(crate) struct Run {
     /// Which story.
     pub(crate) name: &'static str,
+    /// The signal that the first agent died of; nothing if it gave up before.
+    pub(crate) killed_by_signal: Option<i32>,
     /// Steps whose every call was answered 200.
     pub(crate) steps_done: usize,
     /// Steps of which a call was made again after all of them had been answered 200.
@@ -38,6 +40,7 @@ pub(crate) fn to_json(runs: &[Run]) -> Value {
     let run = |run: &Run| {
         json!({
             "name": run.name,
+            "killed_by_signal": run.killed_by_signal,
             "steps_done": run.steps_done,
             "steps_total": STEPS,
             "steps_run_twice": run.steps_run_twice,
@@ -61,7 +64,9 @@ pub(crate) fn to_text(runs: &[Run]) -> String {
         std::iter::once(name.to_owned()).chain(runs.iter().map(figure)).collect::<Vec<_>>()
     };
     let grant = |run: &Run| if run.grant_alive { "alive" } else { "revoked" }.to_owned();
+    let first = |run: &Run| run.killed_by_signal.map_or("gave up".to_owned(), |signal| format!("killed ({signal})"));
     let rows = vec![
+        row("first agent", &first),
         row("steps done", &|run| format!("{} of {STEPS}", run.steps_done)),
         row("steps run twice", &|run| run.steps_run_twice.to_string()),
         row("work paid twice", &|run| format!("{} calls", run.work_paid_twice)),
@@ -91,7 +96,7 @@ pub(crate) fn closing(runs: &[Run]) -> String {
     if whole && outlast.grant_alive {
         format!(
             "Through Outlast {WORKERS} workers finished {STEPS} of {STEPS} steps on tokens that live 3 seconds, \
-             were stopped and started again, lost their grant and got it back by a login, met an outage, saw no 401 \
+             were killed and started again, lost their grant and got it back by a login, met an outage, saw no 401 \
              and ran no step twice ({} of {STEPS}).",
             others.join(" and ")
         )
@@ -111,6 +116,7 @@ mod tests {
     fn run(name: &'static str, steps_done: usize, unauthorized_seen: u64) -> Run {
         Run {
             name,
+            killed_by_signal: Some(9),
             steps_done,
             steps_run_twice: 0,
             work_paid_twice: 0,
@@ -139,6 +145,7 @@ mod tests {
         let told = to_json(&[run("outlast", 24, 0)]);
         for member in [
             "name",
+            "killed_by_signal",
             "steps_done",
             "steps_total",
             "steps_run_twice",

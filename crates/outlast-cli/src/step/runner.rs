@@ -1,7 +1,7 @@
 //! A step in a task that an `outlast run` has claimed: it is asked over its control socket. One connection
 //! for the whole step, whose end tells the runner that whoever ran the step is gone.
 
-use super::{Begun, Run, Wish, local};
+use super::{Wish, local};
 use crate::ask;
 use crate::context::Context;
 use crate::exit::Fault;
@@ -45,6 +45,14 @@ pub(crate) struct RunnerRun {
     idempotency_key: String,
 }
 
+/// What a runner answers to a step that somebody wants run.
+pub(crate) enum Answered {
+    /// It is done: this is what it brought.
+    Done(Recorded),
+    /// It has begun.
+    Run(Box<RunnerRun>),
+}
+
 #[derive(Deserialize)]
 struct Problem {
     code: String,
@@ -59,7 +67,7 @@ impl Runner {
         Some(Self { client, socket: socket.to_owned(), inherited })
     }
 
-    pub(super) async fn begin(mut self, wish: &Wish, deadline: Option<Timestamp>) -> Result<Begun, Refused> {
+    pub(super) async fn begin(mut self, wish: &Wish, deadline: Option<Timestamp>) -> Result<Answered, Refused> {
         let wanted = Begin {
             idempotent: wish.idempotent,
             grants: super::names(&wish.grants),
@@ -78,12 +86,12 @@ impl Runner {
             let fault = match asked {
                 Ok(task_api::Begun::Done { exit, output, output_base64 }) => {
                     let bytes = read_output(output, output_base64.as_deref()).map_err(misread)?;
-                    return Ok(Begun::Reuse(Recorded { exit, bytes }));
+                    return Ok(Answered::Done(Recorded { exit, bytes }));
                 }
                 Ok(task_api::Begun::Begun { run, idempotency_key, .. }) => {
                     let (task, key) = (wish.task.clone(), wish.key.clone());
                     let run = RunnerRun { runner: self, task, key, run, idempotency_key };
-                    return Ok(Begun::Run(Run::Runner(Box::new(run))));
+                    return Ok(Answered::Run(Box::new(run)));
                 }
                 Err(fault) if fault.code == Code::CapabilityRefused => return Err(Refused::Elsewhere),
                 Err(fault) => fault,
@@ -135,12 +143,18 @@ impl RunnerRun {
         self.runner.socket.parent().filter(|_| self.runner.inherited)
     }
 
-    pub(super) async fn complete(mut self, context: &Context, recorded: &Recorded) -> Result<(), Fault> {
+    /// Tells its runner that it came to its end; nothing if that is gone.
+    pub(crate) async fn tell_done(&mut self, recorded: &Recorded) -> Option<Result<(), Fault>> {
         let path = format!("{}/complete", place(&self.task, &self.key));
         let (output, output_base64) = write_output(recorded.bytes.clone());
         let said = Complete { run: self.run.clone(), exit: recorded.exit, output, output_base64 };
-        match self.runner.ask::<task_api::Recorded>(&path, &said).await {
-            Some(answer) => answer.map(drop),
+        let answer = self.runner.ask::<task_api::Recorded>(&path, &said).await?;
+        Some(answer.map(drop))
+    }
+
+    pub(super) async fn complete(mut self, context: &Context, recorded: &Recorded) -> Result<(), Fault> {
+        match self.tell_done(recorded).await {
+            Some(answer) => answer,
             None => self.take_up(context).await?.complete(recorded.clone()).await,
         }
     }
