@@ -7,7 +7,7 @@
 //!
 //! `OUTLAST_SOAK_SECONDS` sets how long, `OUTLAST_SOAK_PAUSE_MILLISECONDS` how long between two faults, and
 //! `OUTLAST_SEED` which faults.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, missing_docs)]
 
 mod support;
 
