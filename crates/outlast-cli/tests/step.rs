@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -215,6 +216,41 @@ fn names_that_are_paths_or_hide_something_are_refused_before_anything_runs() {
     }
     bed.run(&["step", "page-1", "--", "echo", "ran"]).assert_failed(78, "request-invalid");
     bed.run(&["task", "show", "no-such-task"]).assert_failed(78, "task-unknown");
+    assert_eq!(bed.run(&["task", "list", "--json"]).stdout, "[]\n");
+}
+
+#[test]
+fn every_way_to_name_a_task_refuses_a_name_that_is_a_path_or_hides_something() {
+    let bed = Bed::new();
+    let plan = |name: &str, text: &str| {
+        let path = bed.home().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let touch = format!("command = [\"touch\", \"{}\"]", bed.home().join("ran").display());
+    let good = plan("good.toml", &format!("[task]\nid = \"t\"\n\n[[step]]\nkey = \"a\"\n{touch}\n"));
+    for name in ["../up", "a/b", "a\u{1b}[2J", "a\nb", "", ".", "a\u{202e}b"] {
+        let ran = bed.home().join("ran");
+        bed.run(&["run", "--task", name, "--", "touch", ran.to_str().unwrap()]).assert_failed(78, "request-invalid");
+        bed.run(&["task", "run", &good, "--id", name]).assert_failed(78, "request-invalid");
+        let quoted = serde_json::to_string(name).unwrap();
+        for text in [
+            format!("[task]\nid = {quoted}\n\n[[step]]\nkey = \"a\"\n{touch}\n"),
+            format!("[task]\nid = \"t\"\n\n[[step]]\nkey = {quoted}\n{touch}\n"),
+        ] {
+            let told = bed.run(&["task", "run", &plan("bad.toml", &text)]);
+            told.assert_failed(78, "plan-invalid");
+            assert!(told.stderr.contains("bad.toml:"), "the place is told: {told:?}");
+            assert!(!told.stderr.contains(['\u{1b}', '\u{202e}']), "nothing unseen is passed on: {told:?}");
+        }
+    }
+    let no_text = std::ffi::OsStr::from_bytes(b"a\xffb");
+    for before in [&["run", "--task"][..], &["step", "--task"], &["task", "show"]] {
+        let output = bed.command(before).arg(no_text).args(["--", "true"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("invalid UTF-8"), "{output:?}");
+    }
+    assert!(!bed.home().join("ran").exists());
     assert_eq!(bed.run(&["task", "list", "--json"]).stdout, "[]\n");
 }
 
