@@ -6,8 +6,12 @@ mod support;
 use outlast::{Clock, Keeper, Settings, SystemClock, TokenSet, read_token_set};
 use outlast_daemon::Sidecar;
 use outlast_sandbox::Sandbox;
+use std::sync::Arc;
 use std::time::Duration;
-use support::{ask, get, id, import, sandbox, settings, sidecar};
+use support::{ask, get, id, import, read_until, sandbox, settings, sidecar};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 /// A sandbox, and a sidecar before it whose grant `crm` holds a family of its own.
 async fn stage(hold: Duration) -> (Sandbox, Keeper, Sidecar) {
@@ -53,6 +57,68 @@ async fn what_is_too_large_to_keep_is_not_sent_twice_but_the_token_is_renewed() 
     assert_eq!((answer.status, answer.field("outlast-code")), (401, Some("not-replayed")));
     assert!(answer.field("www-authenticate").is_some(), "the original refusal");
     assert_eq!(ask(&sidecar, "POST /crm/api/upload", &[], &body).await.status, 200);
+    assert_eq!(sandbox.counters().refreshes, 1);
+}
+
+/// A resource that refuses a token at the first line of a request, before it reads any of the body, and says so to
+/// `refused`; to any other token it answers with the length of the body.
+async fn hasty_resource(bad: String, refused: Arc<Notify>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (bad, refused) = (bad.clone(), Arc::clone(&refused));
+            tokio::spawn(async move {
+                let mut stream = tokio::io::BufReader::new(stream);
+                let mut head = String::new();
+                while !head.ends_with("\r\n\r\n") {
+                    assert!(stream.read_line(&mut head).await.unwrap() > 0, "{head}");
+                }
+                if head.contains(&bad) {
+                    let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer error=\"invalid_token\"\r\n\
+                                   Content-Length: 0\r\nConnection: close\r\n\r\n";
+                    stream.write_all(refusal.as_bytes()).await.unwrap();
+                    refused.notify_one();
+                    // It reads what still comes, and makes nothing of it.
+                    let _ended = stream.read_to_end(&mut Vec::new()).await;
+                    return;
+                }
+                let length =
+                    head.to_lowercase().split("content-length: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+                let mut body = vec![0; length.parse().unwrap()];
+                stream.read_exact(&mut body).await.unwrap();
+                assert!(body.iter().all(|byte| *byte == b'x'));
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{length}", length.len());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            });
+        }
+    });
+    origin
+}
+
+#[tokio::test]
+async fn r8_a_post_that_is_refused_before_its_body_was_sent_is_sent_again_whole() {
+    let sandbox = sandbox().await;
+    let (refused, length) = (Arc::new(Notify::new()), 200_000);
+    let issued = sandbox.issue();
+    let origin = hasty_resource(issued.access.clone(), Arc::clone(&refused)).await;
+    let grant = settings("crm", &sandbox.token_endpoint(), Some(&origin));
+    let keeper = Settings::in_memory().grant(grant).open().unwrap();
+    let response = read_token_set(&issued.token_response().to_string()).unwrap();
+    keeper.grant(&id("crm")).unwrap().import(TokenSet::first(response, SystemClock::new().now())).await.unwrap();
+    let sidecar = sidecar(&keeper, Duration::from_secs(5), None).await;
+    let (address, capability) = (sidecar.proxy_address(), sidecar.capability().expose());
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /crm/upload HTTP/1.1\r\nHost: {address}\r\nX-Api-Key: {capability}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    client.write_all(&vec![b'x'; length / 2]).await.unwrap();
+    refused.notified().await;
+    client.write_all(&vec![b'x'; length - length / 2]).await.unwrap();
+    let answer = read_until(&mut client, &length.to_string()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(sandbox.counters().refreshes, 1);
 }
 

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
-use outlast::middleware::{AuthorizeError, AuthorizeLayer, Policy, authorize};
+use outlast::middleware::{AuthorizeError, AuthorizeLayer, Policy, ReplayBody, authorize};
 use outlast::{Clock, Code, GrantHandle, GrantId, GrantSettings, Provider, Server, Settings, TokenSet};
 use outlast_testkit::clock::SimulatedClock;
 use outlast_testkit::strict_server::{StrictServer, Trick};
@@ -129,6 +129,24 @@ async fn r8_a_refused_get_and_a_buffered_post_are_sent_once_more_byte_for_byte()
         assert!(world.resource.sent.lock().unwrap()[1..].iter().all(|(_, body)| body == "payload"));
         assert_eq!(world.server.seen().requests, 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r8_a_post_that_is_refused_before_its_body_was_read_is_sent_once_more_whole() {
+    let world = world().await;
+    world.resource.accepts(&["access-2"]);
+    let hasty = |request: Request<ReplayBody<Full<Bytes>>>| {
+        let resource = world.resource.clone();
+        async move {
+            if request.headers()["authorization"] == "Bearer access-1" {
+                let (head, _unread) = request.into_parts();
+                return resource.answer(Request::from_parts(head, Full::<Bytes>::default())).await;
+            }
+            resource.answer(request).await
+        }
+    };
+    let response = authorize(&world.handle, &Policy::default(), request(Method::POST, "payload"), hasty).await.unwrap();
+    assert_eq!((response.status().as_u16(), world.resource.sent.lock().unwrap()[1].1.clone()), (200, "payload".into()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -298,7 +316,7 @@ async fn the_tower_layer_walks_the_same_way() {
 }
 
 /// What Slack answers to a token that has run out: status 200 (docs.slack.dev, `auth.test`).
-fn slack_answer(request: &Request<outlast::middleware::ReplayBody<Full<Bytes>>>) -> Response<Full<Bytes>> {
+fn slack_answer(request: &Request<ReplayBody<Full<Bytes>>>) -> Response<Full<Bytes>> {
     let expired = request.headers()["authorization"] == "Bearer access-1";
     let body = if expired { r#"{"ok":false,"error":"token_expired"}"# } else { r#"{"ok":true}"# };
     Response::builder().header("content-type", "application/json; charset=utf-8").body(Full::from(body)).unwrap()

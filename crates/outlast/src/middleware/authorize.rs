@@ -28,6 +28,9 @@ const LAG_AGE_MAX: Duration = Duration::from_secs(30);
 /// When such a refused request is tried again with the same token.
 const LAG_PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
 
+/// How long the rest of a refused request's body is waited for.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// How patient the walk is, and how much of a request it keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -143,23 +146,18 @@ fn prove(handle: &GrantHandle, parts: &request::Parts, token: &AccessToken, head
 }
 
 /// A refusal that is looked into.
-struct Walk<'a, S> {
+struct Walk<'a, S, B> {
     handle: &'a GrantHandle,
     policy: &'a Policy,
     parts: request::Parts,
-    recorder: Recorder,
+    recorder: Recorder<B>,
     once: bool,
     send: S,
 }
 
-impl<S> Walk<'_, S> {
-    async fn judge<B, R, E, F>(
-        &self,
-        token: AccessToken,
-        response: Response<R>,
-    ) -> Result<Answered<R>, AuthorizeError<E>>
+impl<S, B: Body<Data = Bytes>> Walk<'_, S, B> {
+    async fn judge<R, E, F>(&self, token: AccessToken, response: Response<R>) -> Result<Answered<R>, AuthorizeError<E>>
     where
-        B: Body<Data = Bytes>,
         R: Body<Data = Bytes>,
         F: Future<Output = Result<Response<R>, E>>,
         S: Fn(Request<ReplayBody<B>>) -> F,
@@ -169,6 +167,7 @@ impl<S> Walk<'_, S> {
             Look::Refused(refusal) => refusal,
         };
         let mut token = token;
+        self.keep_all_of_the_body().await;
         if self.may_lag(&token) {
             match self.wait_out_lag(token, refusal).await? {
                 Lag::Over(response) => return Ok(response),
@@ -192,7 +191,7 @@ impl<S> Walk<'_, S> {
     /// the request, so this is no replay and no reason to renew; at most [`CHALLENGES_MAX`] more
     /// sends. That the nonce is known already says nothing: a request that was challenged at the same
     /// time may have learned it first.
-    async fn with_nonces<B, R, E, F>(
+    async fn with_nonces<R, E, F>(
         &self,
         token: &AccessToken,
         response: Response<R>,
@@ -208,13 +207,30 @@ impl<S> Walk<'_, S> {
         }
         for _ in 0..CHALLENGES_MAX {
             self.handle.keeper().nonces().learn(&self.parts.uri, response.headers());
-            if !wants_nonce(&response) || !self.may_replay() {
+            if !wants_nonce(&response) {
+                return Ok(response);
+            }
+            self.keep_all_of_the_body().await;
+            if !self.may_replay() {
                 return Ok(response);
             }
             response = self.send_again(token).await?;
         }
         self.handle.keeper().nonces().learn(&self.parts.uri, response.headers());
         Ok(response)
+    }
+
+    /// A server may refuse a request at its first line, before the body was sent, or read from the client: what is
+    /// known to fit is kept all the same.
+    async fn keep_all_of_the_body(&self) {
+        if self.once {
+            return;
+        }
+        tokio::select! {
+            biased;
+            () = self.recorder.finish() => {}
+            () = self.handle.keeper().clock().sleep(BODY_TIME_MAX) => {}
+        }
     }
 
     fn may_replay(&self) -> bool {
@@ -232,7 +248,7 @@ impl<S> Walk<'_, S> {
         token.generation().0 > 1 && age < LAG_AGE_MAX
     }
 
-    async fn replay<B, R, E, F>(&self, token: AccessToken) -> Result<Answered<R>, AuthorizeError<E>>
+    async fn replay<R, E, F>(&self, token: AccessToken) -> Result<Answered<R>, AuthorizeError<E>>
     where
         R: Body<Data = Bytes>,
         F: Future<Output = Result<Response<R>, E>>,
@@ -254,7 +270,7 @@ impl<S> Walk<'_, S> {
         })
     }
 
-    async fn again<B, R, E, F>(&self, token: &AccessToken) -> Result<Response<R>, AuthorizeError<E>>
+    async fn again<R, E, F>(&self, token: &AccessToken) -> Result<Response<R>, AuthorizeError<E>>
     where
         R: Body<Data = Bytes>,
         F: Future<Output = Result<Response<R>, E>>,
@@ -264,7 +280,7 @@ impl<S> Walk<'_, S> {
         self.with_nonces(token, response).await
     }
 
-    async fn send_again<B, R, E, F>(&self, token: &AccessToken) -> Result<Response<R>, AuthorizeError<E>>
+    async fn send_again<R, E, F>(&self, token: &AccessToken) -> Result<Response<R>, AuthorizeError<E>>
     where
         F: Future<Output = Result<Response<R>, E>>,
         S: Fn(Request<ReplayBody<B>>) -> F,
@@ -276,11 +292,7 @@ impl<S> Walk<'_, S> {
 
     /// F49: the same token again after a quarter of a second, one and three; or the next one, as
     /// soon as there is one.
-    async fn wait_out_lag<B, R, E, F>(
-        &self,
-        token: AccessToken,
-        refusal: Answered<R>,
-    ) -> Result<Lag<R>, AuthorizeError<E>>
+    async fn wait_out_lag<R, E, F>(&self, token: AccessToken, refusal: Answered<R>) -> Result<Lag<R>, AuthorizeError<E>>
     where
         R: Body<Data = Bytes>,
         F: Future<Output = Result<Response<R>, E>>,
