@@ -185,6 +185,8 @@ impl ProcessEndpoint {
             let acted = passage.said.is_some();
             passage.answer = Answer::Lost(WireFault::Broken);
             passage.end = if acted { End::Lost } else { passage.end };
+            // Whatever it was told with that, it never read.
+            way.judge.told_to_wait(grant, 0);
         }
         waiting.ended = true;
         way.log.note(format_args!("process {}: grant {grant} is answered {:?}", process.slot, passage.end));
