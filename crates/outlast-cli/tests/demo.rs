@@ -4,6 +4,7 @@
 mod support;
 
 use serde_json::Value;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 use support::Bed;
 
@@ -43,4 +44,43 @@ fn through_outlast_every_step_is_done_and_without_it_the_task_fails() {
     let left: Vec<_> = std::fs::read_dir(bed.home().join("tmp")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
     assert!(!bed.state().exists(), "the demo keeps out of the user's own state");
+}
+
+/// The agents of a demo that runs: its children.
+fn agents(demo: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{demo}/task/{demo}/children")).unwrap_or_default();
+    children.split_whitespace().map(|id| id.parse().unwrap()).collect()
+}
+
+fn is_running(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // One that nobody has waited for yet is dead all the same.
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn no_agent_outlives_a_demo_that_is_killed_and_none_is_told_a_secret_where_others_can_read_it() {
+    let bed = Bed::new();
+    let mut demo = bed.command(&["demo"]);
+    let mut demo = demo.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("three agents are started", || agents(demo.id()).len() == 3);
+    let started = agents(demo.id());
+    for agent in &started {
+        let read = |name: &str| std::fs::read(format!("/proc/{agent}/{name}")).unwrap();
+        // Until it has become another program, a child shows what its parent was started with.
+        wait_for("the agent is a program of its own", || read("cmdline").ends_with(b"demo-agent\0"));
+        assert_eq!(read("cmdline").split(|byte| *byte == 0).count(), 3, "its name, the verb, and nothing else");
+        assert_eq!(read("environ"), b"", "nothing is handed down");
+    }
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    wait_for("every agent has ended", || !started.iter().any(|agent| is_running(*agent)));
 }

@@ -114,8 +114,10 @@ impl Story {
         let clock = SystemClock::new();
         let begun = clock.now();
         // Whoever is not done by then is killed where he is; his step counts as not done.
-        let worked = tokio::time::timeout(at_most, self.work_twice(events)).await;
-        let killed_by_signal = worked.unwrap_or(Ok(None))?;
+        let mut killed_by_signal = None;
+        if let Ok(failed) = tokio::time::timeout(at_most, self.work_twice(events, &mut killed_by_signal)).await {
+            failed?;
+        }
         let seconds = clock.now().since(begun).as_secs_f64();
         let (name, counters, calls) =
             (self.design.name(), self.sandbox.counters(), self.tally.calls.load(Ordering::Relaxed));
@@ -141,8 +143,8 @@ impl Story {
         })
     }
 
-    /// Which signal ended the first agent, if one did.
-    async fn work_twice(&self, events: &Events) -> Result<Option<i32>, Fault> {
+    /// Says in `killed` which signal ended the first agent, if one did.
+    async fn work_twice(&self, events: &Events, killed: &mut Option<i32>) -> Result<(), Fault> {
         // All that is under way ends with this: dropped, a set of tasks aborts them.
         let mut trouble = JoinSet::new();
         if let Design::Outlast(_) = self.design {
@@ -153,7 +155,7 @@ impl Story {
             () = self.time_to_stop() => {}
             () = first.ended() => {}
         }
-        let killed = first.kill().await;
+        *killed = first.kill().await;
         let how = if killed.is_some() { "is killed" } else { "has given up" };
         let done = self.tally.done();
         events.tell(self.design.name(), &format!("the agent {how} at {done} of {STEPS} steps, and is started again"));
@@ -164,7 +166,7 @@ impl Story {
             trouble.spawn(trouble::revoked_grant_and_login(Arc::clone(&self.sandbox), handle, events.clone()));
         }
         second.ended().await;
-        Ok(killed)
+        Ok(())
     }
 
     async fn time_to_stop(&self) {
