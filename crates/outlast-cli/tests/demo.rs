@@ -46,6 +46,10 @@ fn through_outlast_every_step_is_done_and_without_it_the_task_fails() {
     assert!(!bed.state().exists(), "the demo keeps out of the user's own state");
 }
 
+const PATIENCE: Duration = Duration::from_secs(30);
+/// An agent whose servers are gone gives up all its steps by itself, and sleeps for longer than this over it.
+const GIVING_UP: Duration = Duration::from_secs(9);
+
 /// The agents of a demo that runs: its children.
 fn agents(demo: u32) -> Vec<u32> {
     let children = std::fs::read_to_string(format!("/proc/{demo}/task/{demo}/children")).unwrap_or_default();
@@ -58,10 +62,10 @@ fn is_running(process: u32) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+fn wait_for(what: &str, at_most: Duration, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+        assert!(begun.elapsed() < at_most, "{what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -71,16 +75,16 @@ fn no_agent_outlives_a_demo_that_is_killed_and_none_is_told_a_secret_where_other
     let bed = Bed::new();
     let mut demo = bed.command(&["demo"]);
     let mut demo = demo.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for("three agents are started", || agents(demo.id()).len() == 3);
+    wait_for("three agents are started", PATIENCE, || agents(demo.id()).len() == 3);
     let started = agents(demo.id());
     for agent in &started {
         let read = |name: &str| std::fs::read(format!("/proc/{agent}/{name}")).unwrap();
         // Until it has become another program, a child shows what its parent was started with.
-        wait_for("the agent is a program of its own", || read("cmdline").ends_with(b"demo-agent\0"));
+        wait_for("the agent is a program of its own", PATIENCE, || read("cmdline").ends_with(b"demo-agent\0"));
         assert_eq!(read("cmdline").split(|byte| *byte == 0).count(), 3, "its name, the verb, and nothing else");
         assert_eq!(read("environ"), b"", "nothing is handed down");
     }
     demo.kill().unwrap();
     demo.wait().unwrap();
-    wait_for("every agent has ended", || !started.iter().any(|agent| is_running(*agent)));
+    wait_for("every agent has ended", GIVING_UP, || !started.iter().any(|agent| is_running(*agent)));
 }
