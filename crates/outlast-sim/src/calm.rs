@@ -55,7 +55,9 @@ async fn look(world: &Arc<World>, grant: usize) {
         let slot = process.slot;
         let looker = Agent { world: Arc::clone(world), process, keeper, number: LOOKER };
         let began = world.log.millis();
-        if !served_at_once_or_next(&looker, grant).await {
+        let served = served_at_once_or_next(&looker, grant).await;
+        // Whoever signs out while somebody looks is not to be served.
+        if !served && world.judge.signed_out_at(grant).is_none() {
             let standing = world.judge.record(grant).map(|record| (record.standing, record.trouble, record.breaker));
             let why = format_args!("grant {grant} is not healed after 90 s in process {slot}: {standing:?}");
             world.log.violate("L1", why);
