@@ -111,6 +111,7 @@ pub fn run_flawed(seed: u64, hours: u64, keep_trace: bool, defect: Option<Defect
             tokio::spawn(std::sync::Arc::clone(&world).keep_running(slot));
         }
         tokio::spawn(person::look_after(std::sync::Arc::clone(&world)));
+        tokio::spawn(person::leave_now_and_then(std::sync::Arc::clone(&world)));
         tokio::select! {
             biased;
             () = world.log.over() => {}

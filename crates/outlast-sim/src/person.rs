@@ -18,8 +18,8 @@ const SLOT: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(45);
 /// Where the command `outlast logout` runs.
 const LOGOUT_SLOT: usize = 101;
-/// How often somebody signs out, of a thousand looks.
-const LOGOUT_PERMILLE: u64 = 3;
+/// How long somebody stays signed in to everything, at most.
+const LEAVES_WITHIN: Duration = Duration::from_secs(4 * 3600);
 /// The example key of RFC 7515 A.3.1: what tokens are bound to, where they are.
 const KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#;
 
@@ -38,10 +38,6 @@ pub(crate) async fn look_after(world: Arc<World>) {
     loop {
         tokio::time::sleep(Duration::from_secs(20)).await;
         let now = world.log.millis();
-        if random.chance(LOGOUT_PERMILLE) {
-            let grant = random.index(world.plans.len());
-            tokio::spawn(log_out(Arc::clone(&world), grant));
-        }
         for grant in 0..world.plans.len() {
             if !needs_person(&world, grant) {
                 comes_at.remove(&grant);
@@ -53,6 +49,15 @@ pub(crate) async fn look_after(world: Arc<World>) {
                 comes_at.remove(&grant);
             }
         }
+    }
+}
+
+/// Signs out of a grant now and then.
+pub(crate) async fn leave_now_and_then(world: Arc<World>) {
+    let random = Random::of(world.seed, "leaving");
+    loop {
+        tokio::time::sleep(random.between(Duration::from_secs(60), LEAVES_WITHIN)).await;
+        tokio::spawn(log_out(Arc::clone(&world), random.index(world.plans.len())));
     }
 }
 
