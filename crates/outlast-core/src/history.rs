@@ -97,8 +97,7 @@ impl History {
     /// Whether a person signed in, or handed a token set in, after `generation`: what is held is another
     /// authorization than then.
     pub fn begins_anew_after(&self, generation: Generation) -> bool {
-        let begins = |event: &Event| matches!(event.happening, Happening::Imported | Happening::SignedIn);
-        self.0.iter().any(|event| event.generation > generation && begins(event))
+        self.0.iter().any(|event| event.generation > generation && event.begins())
     }
 
     /// This history with one more event.
@@ -117,8 +116,12 @@ impl History {
         }
         if events.len() > EVENTS_MAX {
             let renewals = events.iter().filter(|event| event.happening == Happening::Renewed).count();
-            let give_up = |event: &Event| (event.happening == Happening::Renewed) == (renewals > RENEWALS_MAX);
-            events.remove(events.iter().position(give_up).unwrap_or_default());
+            // Never the last login: a logout that waited for long goes by it.
+            let login = events.iter().rposition(Event::begins);
+            let give_up = |(place, event): (usize, &Event)| {
+                (event.happening == Happening::Renewed) == (renewals > RENEWALS_MAX) && Some(place) != login
+            };
+            events.remove(events.iter().enumerate().position(give_up).unwrap_or_default());
         }
         Self(events)
     }
@@ -130,6 +133,13 @@ impl History {
             event.process = event.process.or(Some(process));
         }
         self
+    }
+}
+
+impl Event {
+    /// Whether what is held since is another authorization than before.
+    fn begins(&self) -> bool {
+        matches!(self.happening, Happening::Imported | Happening::SignedIn)
     }
 }
 
@@ -184,6 +194,19 @@ mod tests {
         let renewed_since = renewed(&signed_in, 3);
         let told = [1, 2, 3].map(|generation| renewed_since.begins_anew_after(Generation(generation)));
         assert_eq!(told, [true, false, false]);
+    }
+
+    #[test]
+    fn a_login_is_remembered_whatever_comes_after_it() {
+        let signed_in = renewed(&History::default(), 1).with(Happening::SignedIn, Generation(2), None, at(2));
+        let long = (3..1_000).fold(signed_in, |history, generation| {
+            let forced = history.with(Happening::Forced, Generation(generation), None, at(generation));
+            renewed(&forced, generation)
+        });
+        assert_eq!(long.events().len(), EVENTS_MAX);
+        assert_eq!([1, 2].map(|generation| long.begins_anew_after(Generation(generation))), [true, false]);
+        let again = long.with(Happening::SignedIn, Generation(1_000), None, at(1_000));
+        assert!(again.begins_anew_after(Generation(999)));
     }
 
     #[test]
