@@ -81,8 +81,8 @@ impl Journals {
         self.lock().tasks.get(task).map(|kept| kept.number)
     }
 
-    /// Takes the lock of a task, making the task if there is none.
-    fn try_lock(self: &Arc<Self>, task: &TaskId, process: &Arc<Process>) -> Result<Held, JournalError> {
+    /// Takes the lock of a task, making the task if there is none; and its epoch at that moment.
+    fn try_lock(self: &Arc<Self>, task: &TaskId, process: &Arc<Process>) -> Result<(Held, Fence), JournalError> {
         let mut state = self.lock();
         let state = &mut *state;
         state.claims += 1;
@@ -96,7 +96,8 @@ impl Journals {
         }
         kept.holder = Some((claim, process.slot, process.incarnation));
         let (journals, process) = (Arc::clone(self), Arc::clone(process));
-        Ok(Held { journals, process, task: task.clone(), number: kept.number, claim })
+        let fence = kept.view.fence();
+        Ok((Held { journals, process, task: task.clone(), number: kept.number, claim }, fence))
     }
 
     /// Writes entries of an epoch: all of them, or nothing where another has begun since.
@@ -230,8 +231,7 @@ impl Journal for ProcessJournal {
             process.reach(Moment::AtLease).await;
             journals.disk.turn().await;
             process.running().await;
-            let held = journals.try_lock(task, process)?;
-            let before = journals.lock().tasks.get(task).map_or(Fence(0), |kept| kept.view.fence());
+            let (held, before) = journals.try_lock(task, process)?;
             let opened = Entry { at: now, event: Event::Opened { runner: runner.to_owned() } };
             let view = journals.flawed(held.write(before, vec![opened]).await?);
             let (fence, turn) = (view.fence(), tokio::sync::Mutex::default());
